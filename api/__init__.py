@@ -1,0 +1,1 @@
+"""The HTTP edge: authenticate, validate, write rows, move bytes. Never calls a model."""

@@ -1,0 +1,1 @@
+"""The `vibeinsight` command and the embedded stack."""

@@ -1,0 +1,1 @@
+"""What we do to audio: plain functions and state machines over ports."""

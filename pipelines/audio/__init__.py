@@ -1,0 +1,1 @@
+"""Samples, speech regions, shards, peaks."""

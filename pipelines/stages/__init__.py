@@ -1,0 +1,1 @@
+"""The six stages as pure functions."""

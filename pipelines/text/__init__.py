@@ -1,0 +1,1 @@
+"""Words, speakers, sentences, exports."""

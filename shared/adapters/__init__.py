@@ -1,0 +1,1 @@
+"""Adapters: one file (or folder) per vendor; vendor types and exceptions never leave it."""

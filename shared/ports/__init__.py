@@ -1,0 +1,1 @@
+"""What the pipelines need of the outside world, as Protocols of one to three methods."""

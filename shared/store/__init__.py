@@ -1,0 +1,1 @@
+"""The ledger: every row we keep, and all the SQL."""

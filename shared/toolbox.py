@@ -1,0 +1,85 @@
+"""The composition root: Settings in, every port out. Each is opened on first use, once a process."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from shared.domain.errors import SetupError
+from shared.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from shared.ports.flow import Doorbell
+    from shared.ports.media import Fetcher, MediaTool
+    from shared.ports.speech import Diarizer, Transcriber, VoiceActivity
+    from shared.ports.store import ObjectStore
+    from shared.ports.voice import Synthesizer
+    from shared.store.ledger import Ledger
+
+
+@dataclass
+class Toolbox:
+    """Adapters import their vendors' packages on first use, so a worker carries only what its stage needs."""
+
+    settings: Settings = field(default_factory=load_settings)
+
+    @cached_property
+    def ledger(self) -> "Ledger":
+        from shared.store.ledger import Ledger
+
+        return Ledger.connect(self.settings)
+
+    @cached_property
+    def doorbell(self) -> "Doorbell":
+        from shared.queue.doorbell import CeleryDoorbell
+
+        return CeleryDoorbell(self.settings)
+
+    @cached_property
+    def objects(self) -> "ObjectStore":
+        from shared.adapters.s3 import S3ObjectStore
+
+        return S3ObjectStore(self.settings)
+
+    @cached_property
+    def fetcher(self) -> "Fetcher":
+        from shared.adapters.http_fetcher import HttpFetcher
+
+        return HttpFetcher(self.settings)
+
+    @cached_property
+    def media(self) -> "MediaTool":
+        from shared.adapters.ffmpeg import Ffmpeg
+
+        return Ffmpeg(self.settings)
+
+    @cached_property
+    def voice_activity(self) -> "VoiceActivity":
+        from shared.adapters.silero import SileroVad
+
+        return SileroVad(self.settings)
+
+    @cached_property
+    def transcriber(self) -> "Transcriber":
+        match self.settings.transcriber:
+            case "faster-whisper":
+                from shared.adapters.faster_whisper import FasterWhisper
+
+                return FasterWhisper(self.settings)
+            case "openai":
+                from shared.adapters.openai import OpenAITranscriber
+
+                return OpenAITranscriber(self.settings)
+            case other:
+                raise SetupError(f"VIBEINSIGHT_TRANSCRIBER is {other!r}; use faster-whisper or openai")
+
+    @cached_property
+    def diarizer(self) -> "Diarizer":
+        from shared.adapters.diarization.diarizer import OnnxDiarizer
+
+        return OnnxDiarizer(self.settings)
+
+    @cached_property
+    def synthesizer(self) -> "Synthesizer":
+        from shared.adapters.voices import InstalledVoices
+
+        return InstalledVoices(self.settings)

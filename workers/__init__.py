@@ -1,0 +1,1 @@
+"""The Celery edge: one thin task per stage, one runner, one steward."""
