@@ -16,12 +16,14 @@ from typing import TypeVar
 from pydantic import SecretStr
 
 from cli.servers import postgres, seaweed, valkey
+from cli.servers.identity import identity, lives
 from cli.servers.process import Child, Guard
 from cli.servers.secrets import StackSecrets, load_or_draw
 from shared.domain.errors import SetupError
 from shared.settings import Settings
 
 LOCK_WAIT_S = 20.0  # what the watchdog of a supervisor that was killed needs at most to end its servers
+LOCK_POLL_S = 0.1
 START_TRIES = 3  # a port may be taken between our looking and the server's binding
 
 T = TypeVar("T")
@@ -135,19 +137,28 @@ def _private_folder(path: Path) -> Path:
 
 
 def _take_lock(data_dir: Path) -> int:
+    """The kernel frees it when we and the watchdog are gone; the text inside says who we are."""
     (data_dir / "logs").mkdir(exist_ok=True)
     descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     deadline = time.monotonic() + LOCK_WAIT_S
-    while True:
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return descriptor
-        if time.monotonic() > deadline:
+    while not _locked(descriptor):
+        if time.monotonic() > deadline or lives(os.pread(descriptor, 64, 0).decode()):
             os.close(descriptor)
             raise SetupError(
                 f"Another stack uses the data folder {data_dir.name}. Stop it, or set VIBEINSIGHT_DATA_DIR to another."
             )
-        time.sleep(0.1)
+        time.sleep(LOCK_POLL_S)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, identity(os.getpid()).encode(), 0)
+    return descriptor
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _retried(start: Callable[[], T]) -> T:

@@ -16,6 +16,7 @@ from shared.domain.errors import SetupError
 READY_WITHIN_S = 60.0  # a first start on a loaded machine takes 5
 POLL_S = 0.02
 LOG_TAIL_CHARS = 800  # enough for a server's last words
+LOG_BYTES = 10 * 1024**2  # a longer log is put aside at the next start
 
 
 class NotReady(Exception):
@@ -68,6 +69,7 @@ class Recipe:
     farewell: signal.Signals = signal.SIGTERM
     grace_s: float = 5.0
     niceness: int = 0
+    leftovers: Sequence[Path] = ()  # what it puts outside its folder and forgets
 
 
 class Child:
@@ -76,6 +78,7 @@ class Child:
     def __init__(self, recipe: Recipe, guard: Guard) -> None:
         self.recipe = recipe
         self._guard = guard
+        _turn_over(recipe.log)
         with recipe.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [str(part) for part in recipe.command],
@@ -127,7 +130,14 @@ class Child:
             os.killpg(self.pid, signal.SIGKILL)
         self.process.wait()
         self._guard.release(self.pid)
+        for leftover in self.recipe.leftovers:
+            leftover.unlink(missing_ok=True)
 
     def _last_words(self, error: Exception) -> str:
         text = self.recipe.log.read_text(errors="replace")[-LOG_TAIL_CHARS:]
         return f"{self.recipe.name} did not come up ({error}). The end of {self.recipe.log.name}:\n{text}"
+
+
+def _turn_over(log: Path) -> None:
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.replace(log.with_suffix(".old.log"))

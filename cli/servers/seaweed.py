@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.servers import wheels
-from cli.servers.ports import LOOPBACK, free_ports
+from cli.servers.ports import LOOPBACK, free_ports, is_free
 from cli.servers.process import Child, Guard, NotReady, Recipe
 from cli.servers.secrets import StackSecrets, write_private
 
@@ -27,15 +27,15 @@ def start(folder: Path, logs: Path, secrets: StackSecrets, bucket: str, guard: G
     data = folder / "data"
     data.mkdir(parents=True, exist_ok=True)
     write_private(folder / "s3.json", _identities(secrets))
-    ports = free_ports(2 * len(SERVICES))
-    http = dict(zip(SERVICES, ports, strict=False))
+    http, grpc = _ports(folder / "ports.json")
     recipe = Recipe(
         "seaweedfs",
-        [wheels.weed(), "mini", *_flags(http, ports[len(SERVICES) :], bucket)],
+        [wheels.weed(), "-logtostderr=true", "mini", *_flags(http, grpc, bucket)],
         logs / "seaweedfs.log",
         environment={"HOME": str(folder), "PATH": "/usr/bin:/bin", "TMPDIR": str(folder)},
         folder=folder,
         grace_s=GRACE_S,
+        leftovers=[Path(f"/tmp/seaweedfs-{service}-grpc-{port}.sock") for service, port in grpc.items()],  # noqa: S108
     )
     endpoint = S3Endpoint(f"http://{LOOPBACK}:{http['s3']}", secrets.s3_access_key, secrets.s3_secret_key, bucket)
     return Child(recipe, guard), endpoint
@@ -47,13 +47,22 @@ def _identities(secrets: StackSecrets) -> str:
     return json.dumps({"identities": [{"name": "vibeinsight", "credentials": credentials, "actions": actions}]})
 
 
-def _flags(http: dict[str, int], grpc: list[int], bucket: str) -> list[str]:
+def _ports(memory: Path) -> tuple[dict[str, int], dict[str, int]]:
+    """The ports of the last start, if they are free: the master's state on disk is named after its port."""
+    ports = json.loads(memory.read_text()) if memory.exists() else []
+    if not ports or not all(map(is_free, ports)):
+        ports = free_ports(2 * len(SERVICES))
+        memory.write_text(json.dumps(ports))
+    return dict(zip(SERVICES, ports, strict=False)), dict(zip(SERVICES, ports[len(SERVICES) :], strict=True))
+
+
+def _flags(http: dict[str, int], grpc: dict[str, int], bucket: str) -> list[str]:
     return [
         "-dir=data",
         f"-ip={LOOPBACK}",
         f"-ip.bind={LOOPBACK}",
         *(f"-{service}.port={port}" for service, port in http.items()),
-        *(f"-{service}.port.grpc={port}" for service, port in zip(http, grpc, strict=True)),
+        *(f"-{service}.port.grpc={port}" for service, port in grpc.items()),
         "-s3.config=s3.json",
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",

