@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from shared.domain.errors import SourceTooLarge, TooLong, TooShort
+
 SAMPLE_RATE_HZ = 16_000  # what every speech model here was trained on
 
 
@@ -27,6 +29,29 @@ class MediaFacts:
     codec: str
     container: str
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeLimits:
+    """What we take in. Checked by the header first, and again by what was really read and decoded."""
+
+    max_bytes: int
+    max_duration_s: float
+    min_duration_s: float
+
+    def check_bytes(self, size: int) -> None:
+        if size > self.max_bytes:
+            raise SourceTooLarge(f"The recording has {size / 1e6:.0f} MB; {self.max_bytes / 1e6:.0f} MB is the limit")
+
+    def check_longest(self, duration_s: float) -> None:
+        if duration_s > self.max_duration_s:
+            limit_min = self.max_duration_s / 60
+            raise TooLong(f"The recording is longer than {limit_min:.0f} minutes, the limit; send it in parts")
+
+    def check_shortest(self, duration_s: float) -> None:
+        if duration_s < self.min_duration_s:
+            limit = f"{self.min_duration_s:g} s is the least"
+            raise TooShort(f"The recording lasts {duration_s:.2f} s; {limit} that can hold a word")
 
 
 @dataclass(frozen=True, slots=True)

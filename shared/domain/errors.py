@@ -10,6 +10,7 @@ VibeInsightError
 │   └── PayloadTooLarge     413  more bytes than the limit
 ├── MediaError              422  the recording itself is the trouble
 │   ├── EmptyFile  NotAudio  NoAudioTrack  TruncatedMedia  TooShort  TooLong
+│   └── DecodeTimedOut    503  retryable: the decoder was ended at its time limit
 ├── SourceError             422  the recording could not be fetched
 │   ├── SourceRefused            the address is not one we fetch from
 │   ├── SourceNotFound           the server says that it is not there
@@ -93,6 +94,10 @@ class TooShort(MediaError):
 
 class TooLong(MediaError):
     code = "too_long"
+
+
+class DecodeTimedOut(MediaError):
+    code, http_status, retryable = "decode_timed_out", 503, True
 
 
 class SourceError(VibeInsightError):

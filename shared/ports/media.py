@@ -15,7 +15,6 @@ class Decoded:
     samples: int
     mix: Path
     channels: tuple[Path, ...]  # left and right of a two-channel source, else empty
-    loudness_lufs: float | None
 
 
 class MediaTool(Protocol):

@@ -17,7 +17,11 @@ Samples = NDArray[np.float32]  # mono, -1..1
 
 class VoiceActivity(Protocol):
     def probabilities(self, blocks: Iterator[Samples]) -> Iterator[float]:
-        """Probability of speech for each block of 512 samples at 16 kHz (32 ms), in order. Constant memory."""
+        """Probability of speech for each 512 samples at 16 kHz (32 ms), in order. Constant memory.
+
+        Each array holds a whole number of such blocks (the last one may be short): many at once cost less,
+        one at a time answers at once.
+        """
         ...
 
 
