@@ -185,5 +185,6 @@ def _server_variables(settings: Settings) -> dict[str, str]:
         "VIBEINSIGHT_S3_ACCESS_KEY": shown(settings.s3_access_key),
         "VIBEINSIGHT_S3_SECRET_KEY": shown(settings.s3_secret_key),
         "VIBEINSIGHT_DATA_DIR": str(settings.data_dir),
+        "VIBEINSIGHT_PUBLIC_URL": settings.public_url,
     }
     return {name: value for name, value in variables.items() if value}

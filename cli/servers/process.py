@@ -77,6 +77,7 @@ class Child:
 
     def __init__(self, recipe: Recipe, guard: Guard) -> None:
         self.recipe = recipe
+        self.started_at = time.monotonic()
         self._guard = guard
         _turn_over(recipe.log)
         with recipe.log.open("ab") as log:
@@ -115,15 +116,20 @@ class Child:
                     raise SetupError(self._last_words(error)) from error
             time.sleep(POLL_S)
 
+    def again(self) -> "Child":
+        """A successor by the same recipe; what the dead one left in its group is ended first."""
+        self.stop()
+        return Child(self.recipe, self._guard)
+
     def ask_to_stop(self) -> None:
         if self.alive:
             self.process.send_signal(self.recipe.farewell)
 
-    def stop(self) -> None:
-        """Ask, wait for as long as the recipe grants, then kill exactly this group."""
+    def stop(self, within_s: float | None = None) -> None:
+        """Ask, wait for as long as the recipe grants, then kill exactly this group: what it started included."""
         self.ask_to_stop()
         try:
-            self.process.wait(self.recipe.grace_s)
+            self.process.wait(self.recipe.grace_s if within_s is None else within_s)
         except subprocess.TimeoutExpired:
             self.process.kill()
         with contextlib.suppress(ProcessLookupError, PermissionError):

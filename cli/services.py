@@ -1,0 +1,63 @@
+"""The processes of VibeInsight on one machine: the API, the steward, the workers, Flower."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cli.servers.ports import LOOPBACK
+from cli.servers.process import Recipe
+from cli.stack import Stack
+from shared.domain.job import Stage
+
+WORKER_NICENESS = 5  # the API answers while every core transcribes
+WORKER_GRACE_S = 8.0  # ends what takes a moment; the rest is taken up again at the next start
+LIGHT = (Stage.DOWNLOAD, Stage.PREPROCESS, Stage.ANALYZE, Stage.SYNTHESIZE)
+LIGHT_PROCESSES = 2  # a long download must not keep a report waiting
+FLOWER_USER = "vibeinsight"
+
+
+@dataclass(frozen=True)
+class Service:
+    name: str
+    arguments: Sequence[str]
+    niceness: int = 0
+    grace_s: float = 5.0
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def recipe(self, stack: Stack) -> Recipe:
+        return Recipe(
+            self.name,
+            [sys.executable, "-P", "-m", *self.arguments],  # -P: no file of the current folder is taken for ours
+            stack.logs / f"{self.name}.log",
+            environment=stack.environment | dict(self.environment),
+            folder=Path.cwd(),
+            grace_s=self.grace_s,
+            niceness=self.niceness,
+        )
+
+
+def api(port: int) -> Service:
+    command = ("uvicorn", "api.app:create_app", "--factory", "--host", LOOPBACK, "--port", str(port))
+    return Service("api", (*command, "--no-access-log", "--timeout-graceful-shutdown", "3"))
+
+
+def workers(transcribe_processes: int) -> list[Service]:
+    """Three pools: a transcription or a diarization under way holds up neither downloads nor reports."""
+    return [
+        Service("steward", ("workers", "steward")),
+        _worker("worker-light", LIGHT, LIGHT_PROCESSES),
+        _worker("worker-transcribe", (Stage.TRANSCRIBE,), transcribe_processes),
+        _worker("worker-diarize", (Stage.DIARIZE,), 1),
+    ]
+
+
+def _worker(name: str, stages: Sequence[Stage], processes: int) -> Service:
+    arguments = ("workers", *stages, "--concurrency", str(processes))
+    return Service(name, arguments, niceness=WORKER_NICENESS, grace_s=WORKER_GRACE_S)
+
+
+def flower(port: int, password: str) -> Service:
+    """The password goes by the environment: a command line can be read by everybody on the machine."""
+    command = ("celery", "--app", "workers.app", "flower", f"--address={LOOPBACK}", f"--port={port}")
+    return Service("flower", command, environment={"FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{password}"})
