@@ -5,9 +5,11 @@ PYTHON ?= python3
 UV_VERSION := 0.13.8
 UV := .tools/bin/uv
 BIN := .venv/bin
-PACKAGES := api workers pipelines shared cli
+FILE ?=
+LANGUAGE ?= en
+OUT ?= out
 
-.PHONY: help setup demo test check unit lint chaos bench accuracy lock up
+.PHONY: help setup demo up test check unit chaos bench accuracy lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}'
@@ -23,6 +25,46 @@ $(UV):
 	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
+
+demo: setup ## Report on a made conversation, or on FILE=recording; LANGUAGE=en or ja
+	@mkdir -p $(OUT)
+	@file="$(FILE)"; \
+	if [ -z "$$file" ]; then \
+		file="$(OUT)/conversation-$(LANGUAGE).wav"; \
+		test -s "$$file" || $(BIN)/python -m cli.demo "$$file" --language $(LANGUAGE); \
+	fi; \
+	$(BIN)/vibeinsight analyze "$$file" --out "$(OUT)/report" $(if $(FILE),,--language $(LANGUAGE))
+	@echo
+	@echo "Look next at"
+	@echo "  $(OUT)/report/report.html         the report, in a browser"
+	@echo "  $(OUT)/report/transcript.srt      who said what, when"
+	@echo "  make up                         the API and Flower, until Ctrl-C"
+	@echo "  make demo FILE=meeting.m4a      your own recording"
+
+up: setup ## Run everything on this machine until Ctrl-C
+	$(BIN)/vibeinsight up
+
+test: check ## Everything that CI needs: check, then every test but the long ones
+	$(BIN)/pytest -q
+
+check: setup ## Style, types, and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: setup ## The tests that need no server
+	$(BIN)/pytest -q -m unit
+
+chaos: setup ## Kill things for longer than `make test` does
+	VIBEINSIGHT_CHAOS_ROUNDS=20 $(BIN)/pytest -q -m chaos
+
+bench: setup ## The whole job against the bare engines
+	$(BIN)/python bench/batch.py $(FILE)
+
+accuracy: setup ## Word and speaker errors on recordings with references
+	$(BIN)/python bench/accuracy.py
+	$(BIN)/python bench/diarization.py
 
 lock: $(UV) ## Resolve pyproject.toml again into requirements.lock and the image's lock
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --all-extras \
