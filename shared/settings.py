@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     # ---- what is said of ourselves
     log_level: str = "info"
     public_url: str = "http://127.0.0.1:8080"  # where a browser reaches the API
+    cors_origins: tuple[str, ...] = ()  # whose pages may call the API from a browser; none unless named
     api_url: str | None = None  # which API the command line talks to; None: the one that runs on `data_dir`
     api_key: SecretStr | None = None  # with this key
     metrics_port: int | None = None  # a worker's own health and metrics; None: not served

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,10 @@ class ObjectStore(Protocol):
     """Keys are ours alone; every failure is StorageUnavailable, a missing key NotFound."""
 
     def put(self, key: str, path: Path, content_type: str) -> ObjectFacts: ...
+
+    def put_stream(self, key: str, content: BinaryIO, content_type: str) -> ObjectFacts:
+        """As `put`, for bytes of unknown number that come once; reads as it sends, in constant memory."""
+        ...
 
     def get(self, key: str, target: Path) -> None: ...
 
