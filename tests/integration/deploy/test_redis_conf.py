@@ -13,7 +13,7 @@ from cli.servers import wheels
 pytestmark = pytest.mark.integration
 
 CONFIG = Path(__file__).parents[3] / "infra/fly/redis.conf"
-PASSWORD = "only-for-this-test"  # noqa: S105
+PASSWORD = "only-for-this-test"
 
 
 def _client(port: int, password: str | None) -> "redis.Redis":
