@@ -1,0 +1,77 @@
+"""One ffmpeg process under control: progress out of it, a time limit over it, and its end when the work must stop."""
+
+import os
+import resource
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
+
+from shared.domain.errors import DecodeTimedOut, StorageUnavailable
+
+_MEMORY_BYTES = 1024**3  # addresses, of which a decode touches 80 MB; a hostile file must not take the worker along
+_LOG_BYTES = 64_000  # of its complaints; a damaged file makes one a frame
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeLog:
+    failed: bool
+    length_estimated: bool  # the container states no length, so nothing can be missing from it
+    tail: str  # for our own log
+
+
+def run_decoder(command: list[str], *, time_limit_s: float, on_progress: Callable[[float], None]) -> DecodeLog:
+    """Whatever `on_progress` raises ends the process."""
+    with tempfile.TemporaryFile() as complaints:
+        with _running(command, complaints, time_limit_s) as (process, expired):
+            for done_s in _progress(process):
+                on_progress(done_s)
+            failed = process.wait() != 0
+        if expired.is_set():
+            raise DecodeTimedOut(f"Decoding took longer than {time_limit_s:.0f} s and was ended")
+        complaints.seek(0)
+        text = complaints.read(_LOG_BYTES).decode(errors="replace")
+    if "No space left on device" in text:
+        raise StorageUnavailable("The worker's disk is full: decoding could not be finished")
+    return DecodeLog(failed, length_estimated="Estimating duration from bitrate" in text, tail=text[-500:])
+
+
+@contextmanager
+def _running(
+    command: list[str], complaints: IO[bytes], time_limit_s: float
+) -> Iterator[tuple[subprocess.Popen[str], threading.Event]]:
+    """A process group of its own, so that a signal to the worker leaves the ending to us."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True, process_group=0)
+    resource.prlimit(process.pid, resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    expired = threading.Event()
+
+    def expire() -> None:
+        expired.set()
+        _kill(process)
+
+    timer = threading.Timer(time_limit_s, expire)
+    timer.start()
+    try:
+        yield process, expired
+    finally:
+        timer.cancel()
+        _kill(process)
+        process.communicate()
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _progress(process: subprocess.Popen[str]) -> Iterator[float]:
+    """Seconds written so far, a few times a second. FFmpeg calls its microseconds `out_time_ms`, too."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        key, _, value = line.strip().partition("=")
+        if key == "out_time_us" and value.lstrip("-").isdigit():
+            yield max(0, int(value)) / 1e6
