@@ -42,7 +42,7 @@ class ReportFormat(StrEnum):
 
 @app.command()
 def up(
-    port: Annotated[int, typer.Option(help="Where the API listens, on 127.0.0.1.")] = DEFAULT_PORT,
+    port: Annotated[int, typer.Option(help="Where the API listens, on 127.0.0.1; 0: any free port.")] = DEFAULT_PORT,
 ) -> None:
     """Start everything on this machine and keep it running until Ctrl-C."""
     screen = Console()
@@ -57,7 +57,7 @@ def analyze(
     source: Annotated[str, typer.Argument(metavar="FILE|URL", help="A recording, or the https address of one.")],
     language: Annotated[str | None, typer.Option(help="ja, en, zh …; found out when not given.")] = None,
     report_language: Annotated[str | None, typer.Option(help="ja, en or zh-TW; else the recording's.")] = None,
-    speakers: Annotated[int | None, typer.Option(min=1, max=20, help="How many people speak; 2 unless said.")] = None,
+    speakers: Annotated[str, typer.Option(metavar="N|auto", help="How many people speak.")] = "2",
     roles: Annotated[str, typer.Option(help="Roles in order of first speech: coach,client.")] = "",
     as_json: AsJson = False,
     out: Annotated[Path | None, typer.Option(help="Also write result, report and transcripts here.")] = None,

@@ -44,7 +44,7 @@ class Wishes:
     source: str
     language: str | None = None
     report_language: str | None = None
-    speakers: int | None = None
+    speakers: str | None = None
     roles: tuple[str, ...] = ()
     as_json: bool = False
     out: Path | None = None
@@ -56,7 +56,8 @@ class Wishes:
     @property
     def fields(self) -> dict[str, Any]:
         options = {"report_language": self.report_language} if self.report_language else None
-        fields = {"language": self.language, "speakers": self.speakers, "roles": list(self.roles), "options": options}
+        speakers = int(self.speakers) if self.speakers and self.speakers.isdecimal() else self.speakers
+        fields = {"language": self.language, "speakers": speakers, "roles": list(self.roles), "options": options}
         return {name: value for name, value in fields.items() if value}
 
 

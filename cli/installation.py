@@ -71,7 +71,7 @@ def _reached_at(settings: Settings, port: int) -> Settings:
 
 
 def _api_port(wanted: int | None) -> int:
-    if wanted is None:
+    if not wanted:
         return free_ports(1)[0]
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

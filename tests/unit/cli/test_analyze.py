@@ -12,13 +12,15 @@ pytestmark = pytest.mark.unit
 def test_only_what_was_said_is_sent() -> None:
     """Options that were not given are left to the server's defaults."""
     assert Wishes(source="a.wav").fields == {}
-    full = Wishes(source="a.wav", language="ja", report_language="en", speakers=3, roles=("coach", "client"))
+    full = Wishes(source="a.wav", language="ja", report_language="en", speakers="3", roles=("coach", "client"))
     assert full.fields == {
         "language": "ja",
         "speakers": 3,
         "roles": ["coach", "client"],
         "options": {"report_language": "en"},
     }
+
+    assert Wishes(source="a.wav", speakers="auto").fields == {"speakers": "auto"}
 
 
 def test_an_address_is_told_from_a_file() -> None:

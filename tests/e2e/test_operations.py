@@ -1,0 +1,113 @@
+"""What `up` runs: visible in Flower, closed to the network, mended when it breaks, gone when it ends."""
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from cli.services import FLOWER_USER
+from tests.e2e import recordings
+from tests.e2e.machine import DOWN_WITHIN_S, Machine, is_gone, wait_until
+
+pytestmark = pytest.mark.e2e
+
+QUEUES = {"download", "preprocess", "transcribe", "diarize", "analyze", "synthesize"}
+
+
+def _served_queues(machine: Machine) -> set[str]:
+    url = f"{machine.note['flower_url']}/api/workers"
+    with httpx.Client(trust_env=False, auth=(FLOWER_USER, machine.secrets()["flower_password"]), timeout=20) as client:
+        workers = client.get(url, params={"refresh": "true"}).raise_for_status().json()
+    return {queue["name"] for worker in workers.values() for queue in worker.get("active_queues", [])}
+
+
+def test_flower_shows_the_workers_of_every_queue(machine: Machine) -> None:
+    """With the password all six queues are seen being served; without it nothing is shown."""
+    wait_until(lambda: _served_queues(machine) >= QUEUES, 60, "every queue is served by a worker that Flower sees")
+    assert (
+        httpx.get(f"{machine.note['flower_url']}/api/workers", trust_env=False).status_code == httpx.codes.UNAUTHORIZED
+    )
+
+
+def test_nothing_listens_beyond_the_loopback(machine: Machine) -> None:
+    """No process of the family, however deep, listens on an address that the network reaches."""
+    links = [link for process in machine.family() for link in process.net_connections("inet")]
+    assert {link.laddr.ip for link in links if link.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
+
+
+def _leader(machine: Machine, mark: Callable[[list[str]], bool]) -> psutil.Process:
+    supervisor, *rest = machine.family()
+    return next(p for p in rest if p.ppid() == supervisor.pid and mark(p.cmdline()))
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        pytest.param(lambda words: words[0].endswith("valkey-server") or "valkey-server" in words[0], id="valkey"),
+        pytest.param(lambda words: words[0].endswith("/postgres"), id="postgres"),
+        pytest.param(lambda words: words[0].endswith("/weed"), id="seaweedfs"),
+        pytest.param(lambda words: "uvicorn" in words, id="api"),
+        pytest.param(lambda words: "steward" in words, id="steward"),
+        pytest.param(lambda words: "download" in words, id="worker"),
+    ],
+)
+def test_what_is_killed_comes_back(machine: Machine, tmp_path: Path, mark: Callable[[list[str]], bool]) -> None:
+    """After SIGKILL to a server or a service, a job that is handed in afterwards is done."""
+    victim = _leader(machine, mark)
+    victim.kill()
+    wait_until(lambda: _another(machine, mark, victim.pid), 30, "its successor runs")
+    wait_until(lambda: _is_ready(machine), 60, "the API is ready again")
+    path = recordings.write(tmp_path / "silence.wav", recordings.silence(3 + victim.pid % 7))
+    done = machine.run("analyze", path, "--json")
+    assert done.returncode == 0, done.stderr + (machine.data_dir / "logs" / "api.log").read_text()[-2000:]
+
+
+def _another(machine: Machine, mark: Callable[[list[str]], bool], than: int) -> bool:
+    try:
+        return _leader(machine, mark).pid != than
+    except (StopIteration, psutil.Error, IndexError):
+        return False
+
+
+def _is_ready(machine: Machine) -> bool:
+    with machine.client() as client:
+        try:
+            return client.get("/readyz").status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+
+def test_doctor_finds_nothing_broken(machine: Machine) -> None:
+    """Every part is used once and works; what is said is JSON."""
+    done = machine.run("doctor", "--json")
+    checks = json.loads(done.stdout)
+    assert [check for check in checks if check["state"] == "broken"] == []
+    assert {"servers", "audio decoder", "transcription", "diarization", "api"} <= {check["name"] for check in checks}
+    assert done.returncode == 0
+
+
+def test_a_second_up_on_the_same_folder_is_refused(machine: Machine) -> None:
+    """One data folder serves one `up`; the second says so and leaves the first alone."""
+    done = machine.run("up", "--port", "0", within_s=60)
+    assert done.returncode == 1
+    assert "VIBEINSIGHT_DATA_DIR" in done.stderr
+    assert _is_ready(machine)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_the_end_of_up_leaves_nothing_and_a_new_up_knows_the_jobs(machine: Machine, number: signal.Signals) -> None:
+    """However it is ended, every process goes; on the same data the jobs and their results are there again."""
+    with machine.client() as client:
+        before = client.get("/v1/jobs").raise_for_status().json()["jobs"]
+    family = [process.pid for process in machine.family()]
+    code = machine.down(number)
+    wait_until(lambda: all(map(is_gone, family)), DOWN_WITHIN_S, "every process is gone")
+    assert code == (-signal.SIGKILL if number is signal.SIGKILL else 0)
+    machine.up()
+    with machine.client() as client:
+        after = client.get("/v1/jobs").raise_for_status().json()["jobs"]
+    assert [(job["id"], job["status"]) for job in after] == [(job["id"], job["status"]) for job in before]
