@@ -1,0 +1,244 @@
+"""What the analyze stage finds out about a conversation: its transcript, exact metrics and coaching report.
+
+What was not measured is None, and `Analysis.not_measured` says why. Nothing here has a made-up default.
+Ratios and shares are 0..1, times are seconds on the recording's own time line unless a name says otherwise.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shared.domain.audio import LanguageGuess
+from shared.domain.ids import SpeakerId
+from shared.domain.job import JobWarning
+from shared.domain.transcript import Provenance, Segment, SpeakerTurn
+
+
+class Role(StrEnum):
+    COACH = "coach"
+    CLIENT = "client"
+    UNKNOWN = "unknown"
+
+
+class RoleSource(StrEnum):
+    OPTIONS = "options"  # the caller named the roles in order of first speech
+    CHANNEL = "channel"  # the caller named the roles in order of channel
+    BEHAVIOUR = "behaviour"  # from who asks, who talks less, who opens and closes
+    UNDECIDED = "undecided"
+
+
+class EventType(StrEnum):
+    OVERLAP = "overlap"
+    SILENCE = "silence"
+    INTERRUPTION = "interruption"
+    MONOLOGUE = "monologue"
+
+
+class WordUnit(StrEnum):
+    """What `words` counts: Japanese and Chinese write no spaces, so there each character counts."""
+
+    WORD = "word"
+    CHARACTER = "character"
+
+
+@dataclass(frozen=True, slots=True)
+class NotMeasured:
+    """A field that is null, and why."""
+
+    path: str  # as in the result document: "metrics.patience_s"
+    code: str  # stable, for programs
+    reason: str  # for people, in the report's language
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    id: SpeakerId
+    role: Role
+    role_source: RoleSource
+    role_confidence: float | None  # 0..1; None while undecided
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    text: str
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerMetrics:
+    """One speaker's figures. Counts taken from words are None where the language has no published rules."""
+
+    speaking_s: float  # union of the speaker's own speech
+    share: float  # of the sum of everybody's speaking_s
+    turns: int
+    words: int  # in `Metrics.word_unit`
+    words_per_minute: float | None  # of own speech
+    longest_turn_s: float
+    questions: int | None
+    open_questions: int | None
+    fillers: int | None
+    backchannels: int
+    interruptions: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReflectiveSilence:
+    """A silence of 3 s or more between two stretches of speech."""
+
+    start_s: float
+    end_s: float
+    duration_s: float
+    after: SpeakerId | None
+    broken_by: SpeakerId | None
+
+
+@dataclass(frozen=True, slots=True)
+class TalkWindow:
+    """Who talked how much in one window; `shares` is empty and `dominant` None where nobody spoke."""
+
+    start_s: float
+    end_s: float
+    shares: dict[SpeakerId, float]
+    dominant: SpeakerId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """The exact metrics. Definitions, denominators and sources: pipelines/insight/metrics.py."""
+
+    per_speaker: dict[SpeakerId, SpeakerMetrics] | None
+    word_unit: WordUnit
+    coach_speaking_ratio: float | None
+    client_speaking_ratio: float | None
+    gini_coefficient: float | None
+    overlap_s: float | None
+    silence_s: float | None
+    interactivity_per_hour: float | None
+    median_floor_transfer_offset_s: float | None
+    patience_s: float | None
+    think_time_s: float | None
+    reflective_silences: tuple[ReflectiveSilence, ...]
+    timeline: tuple[TalkWindow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerAnalysis:
+    coach_speaking_ratio: float | None
+    client_speaking_ratio: float | None
+    gini_coefficient: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A quotation that is part of its segment's text, letter by letter."""
+
+    segment_id: str
+    quote: str
+    start_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Skill:
+    score: float | None  # 1..5
+    confidence: float | None  # 0..1
+    rationale: str
+    examples: tuple[Example, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CoachingSkills:
+    listening: Skill
+    questioning: Skill
+    empathy: Skill
+    feedback: Skill
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionShares:
+    """Percentages; they sum to 100."""
+
+    positive: float
+    neutral: float
+    negative: float
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionPoint:
+    start_s: float
+    end_s: float
+    speaker: SpeakerId
+    shares: EmotionShares
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionAnalysis:
+    coach: EmotionShares | None
+    client: EmotionShares | None
+    timeline: tuple[EmotionPoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationEvent:
+    """`speaker` is who interrupts, talks on, comes in over the other, or ends the silence."""
+
+    type: EventType
+    speaker: SpeakerId | None
+    time: float  # seconds; named as clients know it
+    duration: float  # seconds
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    key: str  # stable, for programs
+    name: str
+    icon: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prescription:
+    """One piece of advice, tied to a measured weak point and, where there is one, to the moment it refers to."""
+
+    key: str
+    skill: str
+    title: str
+    text: str
+    start_s: float | None
+    segment_id: str | None
+    quote: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ActionItem:
+    text: str
+    owner: str  # a role, or the speaker's id where the role is unknown
+    segment_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    speaker_analysis: SpeakerAnalysis
+    coaching_skills: CoachingSkills
+    emotion_analysis: EmotionAnalysis
+    conversation_events: tuple[ConversationEvent, ...]
+    diagnosis: Diagnosis | None
+    prescriptions: tuple[Prescription, ...]
+    summary: str
+    action_items: tuple[ActionItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """The analyze stage's document."""
+
+    language: LanguageGuess | None
+    report_language: str  # en, ja or zh-TW
+    speakers: tuple[Speaker, ...]
+    turns: tuple[SpeakerTurn, ...]  # overlap-aware
+    transcript: Transcript
+    metrics: Metrics
+    report: Report
+    not_measured: tuple[NotMeasured, ...]
+    warnings: tuple[JobWarning, ...]
+    provenance: Provenance
