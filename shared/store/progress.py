@@ -1,0 +1,82 @@
+"""Progress rows: append-only, `version` grows by one, `percent` never falls, at most one a second a job."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, update
+
+from shared.domain.ids import JobId, OwnerId
+from shared.domain.job import JobOptions, ProgressStatus, Stage
+from shared.domain.messages import language_of, message
+from shared.domain.progress import ProgressRow
+from shared.store.changes import seconds
+from shared.store.rows import AnyRow, from_json, progress_of, uuid_or_missing
+from shared.store.session import Database
+from shared.store.tables import job_progress, jobs
+
+LEAST_PAUSE_S = 1.0  # every row goes to every subscriber; the beginning and the end of a job are always told
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What is to be said of a job now. `percent` None: as before."""
+
+    status: ProgressStatus
+    stage: Stage | None
+    percent: float | None = None
+    eta_s: float | None = None
+    always: bool = False
+
+
+def lock_job(connection: Connection, job_id: str, *, wait: bool = True) -> AnyRow | None:
+    """The job's row, ours until the transaction ends: the one lock that everything about a job takes first."""
+    lock = select(jobs).where(jobs.c.id == job_id).with_for_update(skip_locked=not wait)
+    return connection.execute(lock).one_or_none()
+
+
+def post(connection: Connection, job_id: str, notice: Notice) -> None:
+    """Tell what there is to tell, unless it is too soon after the last row. The caller holds the job's lock."""
+    percent = jobs.c.percent if notice.percent is None else func.greatest(jobs.c.percent, round(notice.percent, 1))
+    shown = {"stage": notice.stage, "percent": percent, "eta_s": notice.eta_s, "updated_at": func.clock_timestamp()}
+    told = update(jobs).where(jobs.c.id == job_id).values(shown)
+    numbered = told.values(progress_version=jobs.c.progress_version + 1, progress_at=func.clock_timestamp())
+    row = connection.execute(numbered.where(*([] if notice.always else [_due()])).returning(jobs)).one_or_none()
+    if row is None:
+        connection.execute(told)
+    else:
+        connection.execute(insert(job_progress).values(_row(row, notice)))
+
+
+def _due() -> ColumnElement[bool]:
+    pause = seconds(LEAST_PAUSE_S)
+    return or_(jobs.c.progress_at.is_(None), jobs.c.progress_at <= func.clock_timestamp() - pause)
+
+
+def _row(job: AnyRow, notice: Notice) -> dict[str, object]:
+    key = notice.status.value
+    return {
+        "job_id": job.id,
+        "version": job.progress_version,
+        "session_id": job.session_id,
+        "owner_id": job.owner_id,
+        "status": key,
+        "stage": notice.stage,
+        "percent": job.percent,
+        "eta_s": notice.eta_s,
+        "message_key": key,
+        "message": message(key, language_of(from_json(JobOptions, job.options))),
+        "updated_at": job.updated_at,
+    }
+
+
+class Progress:
+    """Reading the rows."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def progress_since(self, owner_id: OwnerId, job_id: JobId, version: int) -> list[ProgressRow]:
+        """Rows with a greater version, in order."""
+        mine = (job_progress.c.owner_id == owner_id, job_progress.c.job_id == uuid_or_missing(job_id, "job"))
+        query = select(job_progress).where(*mine, job_progress.c.version > version).order_by(job_progress.c.version)
+        with self.database.begin() as connection:
+            return [progress_of(row) for row in connection.execute(query)]

@@ -1,0 +1,78 @@
+"""The connection to PostgreSQL. Works behind a transaction pooler: no session locks, no prepared statements."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from shared.domain.errors import SetupError, StorageUnavailable
+from shared.settings import Settings
+
+POOL_SIZE = 2  # a worker's child needs one for the work and one for the heartbeat
+POOL_OVERFLOW = 8  # the API serves as many requests at once from its thread pool
+POOL_WAIT_S = 10  # then say so, instead of holding a request
+CONNECT_TIMEOUT_S = 5
+KEEPALIVE_S = 30  # a partition without a reset is noticed
+
+
+def database_url(settings: Settings) -> str:
+    """The configured address, with the driver that we use."""
+    if settings.database_url is None:
+        raise SetupError("No database is configured; set VIBEINSIGHT_DATABASE_URL or run `vibeinsight up`")
+    url = make_url(settings.database_url.get_secret_value()).set(drivername="postgresql+psycopg")
+    return url.render_as_string(hide_password=False)
+
+
+def open_engine(settings: Settings) -> Engine:
+    """Nothing is connected yet."""
+    return create_engine(
+        database_url(settings),
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
+        pool_timeout=POOL_WAIT_S,
+        pool_pre_ping=True,
+        hide_parameters=True,  # rows hold addresses with signatures: never in a message
+        connect_args={
+            "prepare_threshold": None,
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "keepalives_idle": KEEPALIVE_S,
+            "application_name": "vibeinsight",
+        },
+    )
+
+
+class Database:
+    """Hands out transactions, and tells a database that does not answer from one that says no."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """One transaction. A lost connection or a full pool is StorageUnavailable; other errors pass."""
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except PoolTimeout as error:
+            raise StorageUnavailable("Every connection to the database is in use; try again") from error
+        except DBAPIError as error:
+            if not _unreachable(error):
+                raise
+            raise StorageUnavailable("The database does not answer; try again") from error
+
+    def forget_connections(self) -> None:
+        """For a forked child, and after an interruption: the sockets belong to somebody else, or are half read."""
+        self.engine.dispose(close=False)
+
+
+def _unreachable(error: DBAPIError) -> bool:
+    """Connection failures and an administrator's shutdown; not a violated constraint or bad SQL."""
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return error.connection_invalidated or state[:2] in {"08", "57", "53"} or (not state and _is_operational(error))
+
+
+def _is_operational(error: DBAPIError) -> bool:
+    return type(error).__name__ in {"OperationalError", "InterfaceError"}
