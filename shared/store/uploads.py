@@ -3,7 +3,7 @@
 import re
 from uuid import uuid4
 
-from sqlalchemy import Update, insert, select, update
+from sqlalchemy import Update, delete, insert, select, update
 
 from shared.domain.errors import NotFound
 from shared.domain.ids import OwnerId, UploadId
@@ -51,8 +51,17 @@ class Uploads:
         """Remember under which id the object store collects the parts."""
         return self._change(owner_id, upload_id, update(uploads).values(multipart_id=multipart_id))
 
-    def complete_upload(self, owner_id: OwnerId, upload_id: UploadId) -> Upload:
-        return self._change(owner_id, upload_id, update(uploads).values(completed=True, multipart_id=None))
+    def complete_upload(self, owner_id: OwnerId, upload_id: UploadId, *, bytes: int | None = None) -> Upload:
+        """`bytes`: the size, where it was not known before."""
+        arrived: dict[str, object] = {"completed": True, "multipart_id": None}
+        if bytes is not None:
+            arrived["bytes"] = bytes
+        return self._change(owner_id, upload_id, update(uploads).values(arrived))
+
+    def drop_upload(self, owner_id: OwnerId, upload_id: UploadId) -> None:
+        """Forget an upload that no job was made from."""
+        with self.database.begin() as connection:
+            connection.execute(delete(uploads).where(uploads.c.owner_id == owner_id, uploads.c.id == _id(upload_id)))
 
     def _change(self, owner_id: OwnerId, upload_id: UploadId, change: Update) -> Upload:
         mine = change.where(uploads.c.owner_id == owner_id, uploads.c.id == _id(upload_id)).returning(uploads)
