@@ -1,0 +1,82 @@
+"""Puts the API together. `uvicorn --factory api.app:create_app` and the tests begin here."""
+
+import asyncio
+import importlib.metadata
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from api.errors import install_error_handlers
+from api.observe import HTTPS_ONLY, MAX_JSON_BYTES, SECURITY_HEADERS, ApiMetrics, BodyCap, Observed
+from api.openapi import DESCRIPTION, TITLE, install_openapi
+from api.progress_hub import ProgressHub
+from api.receive import UPLOADS_AT_ONCE
+from api.routes import events, health, home, jobs, process_audio, results, uploads
+from shared.observe.logs import configure_logs
+from shared.settings import Settings, load_settings
+from shared.store.listen import listen
+from shared.toolbox import Toolbox
+
+PREFLIGHT_S = 86_400  # one preflight a day
+
+
+def create_app(toolbox: Toolbox | None = None) -> FastAPI:
+    """Opens nothing: the servers are asked for when the app starts."""
+    tools = toolbox or Toolbox(load_settings())
+    configure_logs(tools.settings)
+    app = FastAPI(
+        title=TITLE,
+        description=DESCRIPTION,
+        version=importlib.metadata.version("vibeinsight"),
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.toolbox = tools
+    app.state.metrics = ApiMetrics()
+    app.state.hub = ProgressHub(lambda: listen(tools.settings))
+    _surround(app, tools.settings)
+    install_error_handlers(app)
+    for part in (home, health, uploads, jobs, events, results, process_audio):
+        app.include_router(part.router)
+    install_openapi(app)
+    return app
+
+
+def _surround(app: FastAPI, settings: Settings) -> None:
+    """What is added last stands outermost."""
+    app.add_middleware(BodyCap, max_bytes=MAX_JSON_BYTES, exempt=frozenset({jobs.FILE_PATH}))
+    https = settings.public_url.startswith("https:")
+    headers = SECURITY_HEADERS | (HTTPS_ONLY if https else {})
+    app.add_middleware(Observed, metrics=app.state.metrics, headers=headers)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Range"],
+            expose_headers=["Location", "X-Request-ID", "Content-Range", "ETag", "Idempotency-Replayed"],
+            max_age=PREFLIGHT_S,
+        )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    tools: Toolbox = app.state.toolbox
+    await run_sync(_open, tools)
+    app.state.upload_slots = CapacityLimiter(UPLOADS_AT_ONCE)
+    listening = asyncio.create_task(app.state.hub.run())
+    yield
+    listening.cancel()
+    with suppress(asyncio.CancelledError):
+        await listening
+    await run_sync(tools.ledger.close)
+
+
+def _open(tools: Toolbox) -> None:
+    """In one thread, once: a missing setting ends the process with its message, not the first request."""
+    _ = tools.ledger, tools.doorbell, tools.objects

@@ -1,0 +1,42 @@
+"""What the routes are handed: the toolbox, who calls, the ids in the path. Nothing else lives here."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Header, Path, Request
+
+from api.auth import authenticate
+from api.schemas import EXAMPLE_JOB, EXAMPLE_UPLOAD
+from shared.domain.ids import JobId, OwnerId, UploadId
+from shared.toolbox import Toolbox
+
+
+async def _toolbox(request: Request) -> Toolbox:
+    tools: Toolbox = request.app.state.toolbox
+    return tools
+
+
+async def _job_id(job_id: Annotated[UUID, Path(description="The job's id.", examples=[EXAMPLE_JOB])]) -> JobId:
+    return JobId(str(job_id))
+
+
+async def _upload_id(
+    upload_id: Annotated[UUID, Path(description="The upload's id.", examples=[EXAMPLE_UPLOAD])],
+) -> UploadId:
+    return UploadId(str(upload_id))
+
+
+Tools = Annotated[Toolbox, Depends(_toolbox)]
+Caller = Annotated[OwnerId, Depends(authenticate)]
+TheJob = Annotated[JobId, Depends(_job_id)]
+TheUpload = Annotated[UploadId, Depends(_upload_id)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="The same key with the same body gives the same job again; with another body, 409.",
+    ),
+]
