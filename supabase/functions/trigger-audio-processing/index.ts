@@ -147,7 +147,7 @@ async function signedUrl(supabase: SupabaseClient, storagePath: string, config: 
   throw new Refusal(503, "storage_unavailable", "Supabase Storage does not answer; try again in a minute");
 }
 
-/** Asks the API, and once more when it says 503: only then is it sure that no job was made. */
+/** Asks the API, and once more when it says 503. The API begins a session's recording once, however often it is asked. */
 async function startJob(job: Record<string, string>, config: Config): Promise<void> {
   let response = await callApi(job, config);
   if (response.status === 503) {
@@ -170,13 +170,13 @@ async function callApi(job: Record<string, string>, config: Config): Promise<Res
   } catch (error) {
     console.error("The API was not reached:", error instanceof Error ? error.name : "unknown error");
     if (error instanceof DOMException && error.name === "TimeoutError") {
-      throw new Refusal(504, "api_timeout", "The API did not answer in time; look for the session before trying again");
+      throw new Refusal(504, "api_timeout", "The API did not answer in time; try again, nothing is begun twice");
     }
     throw new Refusal(503, "api_unreachable", "The API cannot be reached; try again in a minute");
   }
 }
 
-/** The API's own code and words where they are about the request; our words where they are about our key or its trouble. */
+/** The API's own words where they are about the request; ours where they are about our key or its trouble. */
 async function refusalOf(response: Response): Promise<Refusal> {
   const problem = await response.json().catch(() => ({})) as { code?: string; detail?: string };
   const aboutTheRequest = [400, 404, 409, 413, 422].includes(response.status);

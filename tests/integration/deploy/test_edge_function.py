@@ -189,7 +189,7 @@ def test_a_users_recording_becomes_a_job(function: str, toolbox: Toolbox, owner:
     assert answer.json()["session_id"] == "session-7"
     (job,) = toolbox.ledger.list_jobs(owner, limit=10, cursor=None, status=None).jobs
     assert (job.session_id, job.source.kind, job.source.value) == ("session-7", SourceKind.URL, body["audio_url"])
-    assert job.on_behalf_of == USER
+    assert job.options.on_behalf_of == USER
 
 
 def test_a_stranger_starts_nothing(function: str, toolbox: Toolbox, owner: OwnerId) -> None:
