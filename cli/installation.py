@@ -4,6 +4,7 @@ import contextlib
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 
@@ -16,6 +17,7 @@ from cli.stack import Stack
 from cli.supervisor import Supervisor, stop_all
 from shared.domain.errors import SetupError, Unauthorized
 from shared.settings import Settings
+from shared.store.ledger import Ledger
 from shared.toolbox import Toolbox
 
 PROBE_TIMEOUT_S = 2.0
@@ -87,8 +89,11 @@ def _prepare_ledger(stack: Stack) -> str:
     from shared.store.migrate import upgrade
 
     upgrade(stack.settings)
-    ledger = Toolbox(stack.settings).ledger
-    path = stack.data_dir / running.KEY
+    with contextlib.closing(Toolbox(stack.settings)) as toolbox:
+        return _valid_key(toolbox.ledger, stack.data_dir / running.KEY)
+
+
+def _valid_key(ledger: Ledger, path: Path) -> str:
     if path.exists():
         with contextlib.suppress(Unauthorized):
             ledger.owner_of_key(path.read_text().strip())

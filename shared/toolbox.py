@@ -22,6 +22,11 @@ class Toolbox:
 
     settings: Settings = field(default_factory=load_settings)
 
+    def close(self) -> None:
+        """Gives back the database connections, if any were opened."""
+        if "ledger" in self.__dict__:
+            self.ledger.close()
+
     @cached_property
     def ledger(self) -> "Ledger":
         from shared.store.ledger import Ledger

@@ -61,10 +61,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def stack(servers: Stack) -> Stack:
     """The servers with a migrated database: `.settings` and, for child processes, `.environment`."""
-    try:
-        from shared.store.migrate import upgrade
-    except ModuleNotFoundError:
-        return servers
+    from shared.store.migrate import upgrade  # here: tests without servers need not load the database's packages
 
     _administer(servers.settings, "CREATE DATABASE {}", PRISTINE)
     upgrade(on_database(servers.settings, PRISTINE))
@@ -87,9 +84,11 @@ def settings(stack: Stack, tmp_path: Path) -> Iterator[Settings]:
 
 
 @pytest.fixture
-def toolbox(settings: Settings) -> Toolbox:
+def toolbox(settings: Settings) -> Iterator[Toolbox]:
     """Every port, over this test's settings."""
-    return Toolbox(settings)
+    tools = Toolbox(settings)
+    yield tools
+    tools.close()
 
 
 @pytest.fixture
