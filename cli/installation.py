@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -17,8 +18,10 @@ from cli.stack import Stack
 from cli.supervisor import Supervisor, stop_all
 from shared.domain.errors import SetupError, Unauthorized
 from shared.settings import Settings
-from shared.store.ledger import Ledger
 from shared.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from shared.store.ledger import Ledger
 
 PROBE_TIMEOUT_S = 2.0
 
@@ -93,7 +96,7 @@ def _prepare_ledger(stack: Stack) -> str:
         return _valid_key(toolbox.ledger, stack.data_dir / running.KEY)
 
 
-def _valid_key(ledger: Ledger, path: Path) -> str:
+def _valid_key(ledger: "Ledger", path: Path) -> str:
     if path.exists():
         with contextlib.suppress(Unauthorized):
             ledger.owner_of_key(path.read_text().strip())
