@@ -1,8 +1,8 @@
 // Starts the analysis of a recording for a signed-in Supabase user.
 //
-// The browser knows a session and a recording; only the server may know the key of the VibeInsight API. So this function
-// checks who calls, turns a Storage path into a short-lived address with the caller's own rights, and asks the API to
-// begin. It waits for the acceptance of the job, never for its end: progress comes by Realtime.
+// The browser knows a session and a recording; only the server may know the key of the VibeInsight API. So this
+// function checks who calls, turns a Storage path into a short-lived address with the caller's own rights, and asks the
+// API to begin. It waits for the acceptance of the job, never for its end: progress comes by Realtime.
 //
 // Secrets (supabase secrets set): VIBEINSIGHT_API_URL, VIBEINSIGHT_API_KEY. Supabase itself sets SUPABASE_URL and
 // SUPABASE_ANON_KEY.
@@ -147,7 +147,7 @@ async function signedUrl(supabase: SupabaseClient, storagePath: string, config: 
   throw new Refusal(503, "storage_unavailable", "Supabase Storage does not answer; try again in a minute");
 }
 
-/** Asks the API, and once more when it says 503. The API begins a session's recording once, however often it is asked. */
+/** Asks the API, and once more when it says 503. However often it is asked, the API begins a recording once. */
 async function startJob(job: Record<string, string>, config: Config): Promise<void> {
   let response = await callApi(job, config);
   if (response.status === 503) {

@@ -144,7 +144,7 @@ def _secret(settings: Settings, name: str) -> str:
 def api(stack: Stack, settings: Settings, tmp_path: Path) -> Iterator[str]:
     """The real API in a process of its own, on this test's database."""
     (port,) = free_ports(1)
-    own = {name.upper(): _secret(settings, name) for name in ("database_url", "redis_url")}
+    own = {f"VIBEINSIGHT_{name.upper()}": _secret(settings, name) for name in ("database_url", "redis_url")}
     command = ["-m", "uvicorn", "api.app:create_app", "--factory", "--host", "127.0.0.1", "--port", str(port)]
     server = _start([sys.executable, *command], stack.environment | own, tmp_path / "api.log")
     try:
@@ -203,5 +203,5 @@ def test_the_apis_refusal_reaches_the_caller(function: str) -> None:
     """What the API says of an address is what the user reads."""
     answer = _trigger(function, TOKEN, {"session_id": "s", "audio_url": "ftp://example.org/talk.m4a"})
     assert answer.status_code == 422
-    assert answer.json()["code"] == "invalid_input"
+    assert answer.json()["code"] == "source_refused"
     assert answer.json()["message"]
