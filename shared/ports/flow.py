@@ -11,3 +11,7 @@ class Doorbell(Protocol):
     def ring(self, runs: Iterable[tuple[Stage, RunId]]) -> int:
         """Announce runs; returns how many were announced. Never raises for a broker that is down."""
         ...
+
+    def ping(self) -> None:
+        """Raises StorageUnavailable when the broker does not answer."""
+        ...
