@@ -1,7 +1,6 @@
 """Puts the API together. `uvicorn --factory api.app:create_app` and the tests begin here."""
 
 import asyncio
-import importlib.metadata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -20,6 +19,7 @@ from shared.observe.logs import configure_logs
 from shared.settings import Settings, load_settings
 from shared.store.listen import listen
 from shared.toolbox import Toolbox
+from shared.version import VERSION
 
 PREFLIGHT_S = 86_400  # one preflight a day
 
@@ -31,7 +31,7 @@ def create_app(toolbox: Toolbox | None = None) -> FastAPI:
     app = FastAPI(
         title=TITLE,
         description=DESCRIPTION,
-        version=importlib.metadata.version("vibeinsight"),
+        version=VERSION,
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
