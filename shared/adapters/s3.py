@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote
 
 from boto3.exceptions import Boto3Error
@@ -39,6 +39,13 @@ class S3ObjectStore:
         """Large files go up in parts."""
         extra = {"ContentType": content_type}
         self._call(key, lambda: self._s3.upload_file(str(path), self._bucket, key, extra, Config=self._transfer))
+        return self.head(key)
+
+    def put_stream(self, key: str, content: BinaryIO, content_type: str) -> ObjectFacts:
+        """Once: what was read of `content` is gone, so that another try is the sender's."""
+        extra = {"ContentType": content_type}
+        with _explained(key):
+            self._s3.upload_fileobj(content, self._bucket, key, ExtraArgs=extra, Config=self._transfer)
         return self.head(key)
 
     def get(self, key: str, target: Path) -> None:
