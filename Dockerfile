@@ -44,5 +44,4 @@ HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
 
 # tini passes signals on and reaps what a killed ffmpeg leaves; -s, because on some platforms it is not the first process.
 ENTRYPOINT ["tini", "-s", "--"]
-CMD ["python", "-m", "uvicorn", "api.app:create_app", "--factory", "--host", "0.0.0.0", "--port", "8080", \
-    "--no-access-log", "--timeout-graceful-shutdown", "20"]
+CMD ["python", "-m", "api", "--host", "0.0.0.0", "--port", "8080"]

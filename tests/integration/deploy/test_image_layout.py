@@ -7,9 +7,10 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
+import sysconfig
 import time
 import tomllib
+import venv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -60,15 +61,26 @@ def environment(servers: Stack, tmp_path: Path) -> Iterator[dict[str, str]]:
         link.execute(f'DROP DATABASE "{name}" WITH (FORCE)')  # type: ignore[call-overload]
 
 
-def _words(command: str, **changes: str) -> list[str]:
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter with the installed packages, but without the working tree that is installed among them."""
+    folder = tmp_path_factory.mktemp("python")
+    venv.create(folder, symlinks=True)
+    packages = sysconfig.get_path("purelib")
+    inside = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
+    (inside / "packages.pth").write_text(f"{packages}\n")  # .pth files over there are not read, so neither is ours
+    return folder / "bin/python"
+
+
+def _words(python: Path, command: str, **changes: str) -> list[str]:
     """The platform's command, with this Python and free ports."""
     words = [changes.get(word, word) for word in shlex.split(command)]
     assert words[0] == "python"
-    return [sys.executable, *words[1:]]
+    return [str(python), *words[1:]]
 
 
-def _migrate(app_folder: Path, environment: Mapping[str, str]) -> None:
-    command = _words(FLY["deploy"]["release_command"])
+def _migrate(python: Path, app_folder: Path, environment: Mapping[str, str]) -> None:
+    command = _words(python, FLY["deploy"]["release_command"])
     ran = subprocess.run(
         command, cwd=app_folder, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
@@ -103,11 +115,11 @@ def _run_and_ask(
 
 
 def test_the_release_command_makes_the_schema(
-    app_folder: Path, environment: dict[str, str], settings: Settings
+    python: Path, app_folder: Path, environment: dict[str, str], settings: Settings
 ) -> None:
     """From an empty database to the schema that the tests run with, twice without harm."""
-    _migrate(app_folder, environment)
-    _migrate(app_folder, environment)
+    _migrate(python, app_folder, environment)
+    _migrate(python, app_folder, environment)
     tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1"
     assert settings.database_url is not None
     with (
@@ -117,24 +129,26 @@ def test_the_release_command_makes_the_schema(
         assert made.execute(tables).fetchall() == expected.execute(tables).fetchall()  # type: ignore[call-overload]
 
 
-def test_the_api_becomes_ready(app_folder: Path, environment: dict[str, str], tmp_path: Path) -> None:
+def test_the_api_becomes_ready(python: Path, app_folder: Path, environment: dict[str, str], tmp_path: Path) -> None:
     """The API's command starts from the image's folder, and the platform's check passes."""
-    _migrate(app_folder, environment)
+    _migrate(python, app_folder, environment)
     (port,) = free_ports(1)
-    command = _words(FLY["processes"]["api"], **{"8080": str(port), "0.0.0.0": "127.0.0.1"})
+    command = _words(python, FLY["processes"]["api"], **{"8080": str(port), "0.0.0.0": "127.0.0.1"})
     path = FLY["http_service"]["checks"][0]["path"]
     answer = _run_and_ask(command, f"http://127.0.0.1:{port}{path}", app_folder, environment, tmp_path / "api.log")
     assert answer.status_code == 200
 
 
 @pytest.mark.parametrize("group", ["download", "steward"])
-def test_a_worker_becomes_healthy(group: str, app_folder: Path, environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_worker_becomes_healthy(
+    group: str, python: Path, app_folder: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
     """A worker's command starts from the image's folder, answers its check and serves its metrics."""
-    _migrate(app_folder, environment)
+    _migrate(python, app_folder, environment)
     (port,) = free_ports(1)
     check = FLY["checks"]["worker"]
     own = environment | {"VIBEINSIGHT_METRICS_PORT": str(port)}
     address = f"http://127.0.0.1:{port}"
-    command = _words(FLY["processes"][group])
+    command = _words(python, FLY["processes"][group])
     answer = _run_and_ask(command, f"{address}{check['path']}", app_folder, own, tmp_path / f"{group}.log")
     assert answer.status_code == 200

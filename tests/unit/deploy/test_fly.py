@@ -4,8 +4,8 @@ A deploy silently ignores an unknown section and starts any command; a wrong wor
 nobody serves. Here it is found before.
 """
 
-import importlib
 import importlib.util
+import json
 import shlex
 import tomllib
 from pathlib import Path
@@ -94,12 +94,10 @@ def test_worker_groups_run_their_own_stage() -> None:
     assert workers == {group: [group] for group in {*map(str, Stage), "steward"}}
 
 
-def test_the_api_is_the_factory_that_exists() -> None:
-    """uvicorn is given a factory of this project."""
-    words = _commands(_app())["api"]
-    module, _, factory = words[3].partition(":")
-    assert callable(getattr(importlib.import_module(module), factory))
-    assert "--factory" in words
+def test_fly_and_the_image_start_the_same_api() -> None:
+    """The group's command is the image's default."""
+    image = (ROOT / "Dockerfile").read_text().rpartition("\nCMD ")[2]
+    assert _commands(_app())["api"] == json.loads(image)
 
 
 def test_health_paths_are_answered() -> None:

@@ -47,6 +47,11 @@ def _locked(name: str) -> dict[str, set[str]]:
     return found
 
 
+def _packages() -> list[str]:
+    found: list[str] = _project()["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    return found
+
+
 def _names(requirements: list[str]) -> set[str]:
     return {re.split(r"[\[<>=~!; ]", text, maxsplit=1)[0].lower() for text in requirements}
 
@@ -70,9 +75,8 @@ def test_bases_are_pinned() -> None:
 
 def test_every_package_is_in_the_image() -> None:
     """What the wheel would hold is copied, with the migrations, and all of it exists."""
-    packages = set(_project()["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
     copied = _copied(_stages()[-1])
-    assert copied >= {*packages, "alembic", "alembic.ini"}
+    assert copied >= {*_packages(), "alembic", "alembic.ini"}
     assert all((ROOT / source).exists() for source in copied)
 
 
@@ -134,3 +138,11 @@ def test_locks_carry_hashes_and_no_addresses(name: str) -> None:
     assert "--index" not in text
     for entry in re.split(r"\n(?=\S)", text.strip()):
         assert "--hash=sha256:" in entry, entry.splitlines()[0]
+
+
+def test_nothing_asks_for_the_projects_own_metadata() -> None:
+    """The image runs the folders without installing the package, so its version must not come from there."""
+    name = re.compile(r"(?:version|metadata|files|distribution)\(['\"]vibeinsight['\"]\)")
+    sources = [path for folder in _packages() for path in (ROOT / folder).rglob("*.py")]
+    assert sources
+    assert [path for path in sources if name.search(path.read_text())] == []
