@@ -27,12 +27,16 @@ class ProgressRow:
 
 @dataclass(frozen=True, slots=True)
 class RunMoment:
-    """One run as it stands now; `done_s` counts seconds of audio done in this attempt."""
+    """One run as it stands now; `done_s` counts seconds of audio done in this attempt.
+
+    `free`: done, but not by work of this try: it came from the cache or was kept by a retry.
+    """
 
     stage: Stage
     shard: int
     status: RunStatus
     done_s: float
+    free: bool = False
 
 
 @dataclass(frozen=True, slots=True)

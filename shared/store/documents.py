@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from shared.domain.errors import Conflict
 from shared.domain.ids import JobId, OwnerId
-from shared.domain.job import Artefact, Job, JobStatus, Stage
+from shared.domain.job import Artefact, Job, JobStatus, JobWarning, RunStatus, Stage
 from shared.store.jobs import fetch_job
-from shared.store.rows import artefact_of
+from shared.store.rows import artefact_of, warnings_of
 from shared.store.session import Database
-from shared.store.tables import artefacts, results
+from shared.store.tables import artefacts, results, stage_runs
 
 _STAGE_ORDER = {stage.value: place for place, stage in enumerate(Stage)}
 
@@ -50,3 +50,32 @@ def _conflict(code: str, message: str) -> Conflict:
     error = Conflict(message)
     error.code = code
     return error
+
+
+class StageDocuments:
+    """The same for a worker, which works for every owner and names rows by job."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def of_stage(self, job_id: JobId, stage: Stage) -> list[Artefact]:
+        """One artefact a shard, in order; empty when the stage was skipped or failed."""
+        query = select(artefacts).where(artefacts.c.job_id == job_id, artefacts.c.stage == stage)
+        with self.database.begin() as connection:
+            return [artefact_of(row) for row in connection.execute(query.order_by(artefacts.c.shard))]
+
+    def cached(self, owner_id: OwnerId, stage: Stage, cache_key: str) -> tuple[Artefact, tuple[JobWarning, ...]] | None:
+        """What this owner has had made from the same input with the same parameters; the newest."""
+        same = (artefacts.c.owner_id == owner_id, artefacts.c.cache_key == cache_key, artefacts.c.stage == stage)
+        query = select(artefacts).where(*same).order_by(artefacts.c.created_at.desc()).limit(1)
+        with self.database.begin() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else (artefact_of(row), warnings_of(row.warnings))
+
+    def worked_s(self, job_id: JobId) -> dict[Stage, float]:
+        """Seconds worked so far, over all shards; what came from the cache counts for nothing."""
+        total = func.coalesce(func.sum(stage_runs.c.work_s), 0.0)
+        done = (stage_runs.c.job_id == job_id, stage_runs.c.status == RunStatus.DONE)
+        query = select(stage_runs.c.stage, total).where(*done).group_by(stage_runs.c.stage)
+        with self.database.begin() as connection:
+            return {Stage(stage): float(seconds) for stage, seconds in connection.execute(query)}

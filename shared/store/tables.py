@@ -19,7 +19,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects import postgresql
 
 from shared.domain.job import JobStatus, RunStatus
 
@@ -53,6 +53,7 @@ def _one_of(words: type[JobStatus] | type[RunStatus]) -> CheckConstraint:
     return CheckConstraint(text(f"status IN ({listed})"), name="status")
 
 
+JSONB = postgresql.JSONB(none_as_null=True)
 _EMPTY_LIST = text("'[]'::jsonb")
 
 owners = Table("owners", metadata, _id(), Column("name", Text, nullable=False), _time("created_at", now=True))

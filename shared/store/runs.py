@@ -1,0 +1,238 @@
+"""What a worker does with a stage run: claim it, hold it, read what came before, and end it in one fenced transaction.
+
+Every change names the token of the claim: a worker that lost its run to another changes nothing. Who needs both locks
+the job first, then the run, so that nobody waits in a circle.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from shared.domain.errors import Cancelled, Fenced
+from shared.domain.graph import NEEDS
+from shared.domain.ids import JobId, RunId
+from shared.domain.job import Job, JobError, JobWarning, RunStatus, Stage, StageRun, StoredFile
+from shared.store.changes import seconds
+from shared.store.costs import recent_costs
+from shared.store.flow import Costs, Flow, Rules, Runs
+from shared.store.jobs import job_row
+from shared.store.progress import lock_job
+from shared.store.rows import from_json, job_of, run_of, to_json, to_json_list
+from shared.store.session import Database
+from shared.store.tables import artefacts, jobs, results, stage_runs
+
+
+class Hold(Enum):
+    """What a heartbeat learns."""
+
+    HELD = "held"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run that is ours until its lease runs out."""
+
+    run: StageRun
+    token: str
+    job: Job
+    audio_s: float | None
+    costs: Costs
+    upstream: tuple[tuple[Stage, int, str], ...]  # stage, shard and cache key of what this stage is made from
+    failed: Mapping[Stage, JobError]  # stages that failed and were gone on without
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """What a stage found out that the whole job needs: the recording's length, the lengths of its shards."""
+
+    audio_s: float | None = None
+    shard_s: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """All that a run leaves. `document` is plain JSON."""
+
+    cache_key: str
+    document: Any
+    files: tuple[StoredFile, ...] = ()
+    warnings: tuple[JobWarning, ...] = ()
+    facts: JobFacts = field(default_factory=JobFacts)
+    from_cache: bool = False
+
+
+class RunLedger:
+    def __init__(self, database: Database, rules: Rules) -> None:
+        self.database = database
+        self.rules = rules
+
+    def claim(self, run_id: RunId, *, message_id: str, lease_s: float) -> Claim | None:
+        """None: the message is a copy, comes too early, or its run is no more."""
+        token = str(uuid4())
+        due = (
+            stage_runs.c.id == run_id,
+            stage_runs.c.status == RunStatus.QUEUED,
+            stage_runs.c.not_before <= func.now(),
+        )
+        taken = {
+            "status": RunStatus.RUNNING,
+            "token": token,
+            "message_id": message_id,
+            "attempt": stage_runs.c.attempt + 1,
+            "lease_until": func.now() + seconds(lease_s),
+            "started_at": func.now(),
+            "done_s": 0,
+        }
+        with self.database.begin() as connection:
+            claimed = update(stage_runs).where(*due).values(taken).returning(stage_runs)
+            row = connection.execute(claimed).one_or_none()
+            return None if row is None else _read_claim(connection, run_of(row), token)
+
+    def beat(self, claim: Claim, lease_s: float) -> Hold:
+        """Renew the lease; learn whether there still is one."""
+        renewed = update(stage_runs).where(*_ours(claim)).values(lease_until=func.now() + seconds(lease_s))
+        with self.database.begin() as connection:
+            if connection.execute(renewed).rowcount:
+                return Hold.HELD
+            status = connection.execute(select(stage_runs.c.status).where(_same(claim))).scalar_one_or_none()
+        return Hold.CANCELLED if status in (RunStatus.CANCELLED, None) else Hold.LOST
+
+    def report(self, claim: Claim, done_s: float, *, wait: bool = False, saving: bool = False) -> None:
+        """Progress of this run. Without `wait` it is left out while somebody else changes the job."""
+        with self.database.begin() as connection:
+            if lock_job(connection, claim.job.id, wait=wait) is None:
+                return
+            noted = update(stage_runs).where(*_ours(claim)).values(done_s=done_s)
+            if connection.execute(noted).rowcount:
+                Flow(self.rules, claim.costs).tell(connection, claim.job.id, saving=saving)
+
+    def finish(self, claim: Claim, done: Finished) -> Runs:
+        """The one transaction that makes the work count: run, artefact, result, next runs, progress."""
+        with self.database.begin() as connection:
+            job = lock_job(connection, claim.job.id)
+            if job is None:
+                raise Cancelled(f"Job {claim.job.id} was deleted")
+            ended = {
+                "status": RunStatus.DONE,
+                "cache_key": done.cache_key,
+                "error": None,
+                "audio_s": _audio_s(claim, done, job),
+                "work_s": None if done.from_cache else func.extract("epoch", func.now() - stage_runs.c.started_at),
+            }
+            if not _end_run(connection, claim, ended):
+                return []
+            _keep(connection, claim, done)
+            return Flow(self.rules, claim.costs).advance(connection, claim.job.id)
+
+    def give_back(self, claim: Claim, error: JobError, delay_s: float) -> None:
+        """To be tried again after `delay_s`."""
+        later = func.now() + seconds(delay_s)
+        queued = {
+            "status": RunStatus.QUEUED,
+            "token": None,
+            "lease_until": None,
+            "not_before": later,
+            "ring_at": later,
+            "error": to_json(error),
+        }
+        with self.database.begin() as connection:
+            connection.execute(update(stage_runs).where(*_ours(claim)).values(queued))
+
+    def fail(self, claim: Claim, error: JobError, status: RunStatus) -> Runs:
+        """The run ends badly; the plan says what becomes of the job."""
+        with self.database.begin() as connection:
+            lock_job(connection, claim.job.id)
+            if not _end_run(connection, claim, {"status": status, "error": to_json(error)}):
+                return []
+            return Flow(self.rules, claim.costs).advance(connection, claim.job.id)
+
+    def release_message(self, message_id: str) -> int:
+        """Its worker is known to be dead: the lease ends now, the steward takes the run back."""
+        held = (stage_runs.c.message_id == message_id, stage_runs.c.status == RunStatus.RUNNING)
+        with self.database.begin() as connection:
+            return connection.execute(update(stage_runs).where(*held).values(lease_until=func.now())).rowcount
+
+
+def _same(claim: Claim) -> ColumnElement[bool]:
+    return stage_runs.c.id == claim.run.id
+
+
+def _ours(claim: Claim) -> tuple[ColumnElement[bool], ...]:
+    return _same(claim), stage_runs.c.token == claim.token, stage_runs.c.status == RunStatus.RUNNING
+
+
+def _end_run(connection: Connection, claim: Claim, columns: dict[str, Any]) -> bool:
+    """False: an earlier try of this very commit had gone through. Raises when the run is no longer ours."""
+    ended = {"lease_until": None, "finished_at": func.now(), **columns}
+    if connection.execute(update(stage_runs).where(*_ours(claim)).values(ended)).rowcount:
+        return True
+    now = connection.execute(select(stage_runs).where(_same(claim))).one_or_none()
+    if now is not None and now.token == claim.token and now.status == columns["status"]:
+        return False
+    if now is None or now.status == RunStatus.CANCELLED:
+        raise Cancelled(f"Run {claim.run.id} was cancelled")
+    raise Fenced(f"Run {claim.run.id} belongs to another worker")
+
+
+def _read_claim(connection: Connection, run: StageRun, token: str) -> Claim:
+    row = job_row(connection, run.job_id)
+    return Claim(
+        run=run,
+        token=token,
+        job=job_of(row),
+        audio_s=_run_audio_s(run, row.audio_s, row.shard_s),
+        costs=recent_costs(connection, row.audio_s),
+        upstream=_upstream(connection, run),
+        failed=_failed(connection, run.job_id),
+    )
+
+
+def _upstream(connection: Connection, run: StageRun) -> tuple[tuple[Stage, int, str], ...]:
+    made_from = (artefacts.c.job_id == run.job_id, artefacts.c.stage.in_(NEEDS[run.stage]))
+    columns = (artefacts.c.stage, artefacts.c.shard, artefacts.c.cache_key)
+    query = select(*columns).where(*made_from).order_by(artefacts.c.stage, artefacts.c.shard)
+    return tuple((Stage(stage), shard, key) for stage, shard, key in connection.execute(query))
+
+
+def _failed(connection: Connection, job_id: JobId) -> dict[Stage, JobError]:
+    broken = stage_runs.c.status.in_((RunStatus.FAILED, RunStatus.DEAD))
+    query = select(stage_runs.c.stage, stage_runs.c.error).where(stage_runs.c.job_id == job_id, broken)
+    return {Stage(stage): from_json(JobError, error) for stage, error in connection.execute(query)}
+
+
+def _run_audio_s(run: StageRun, audio_s: float | None, shard_s: list[float] | None) -> float | None:
+    if run.stage is Stage.TRANSCRIBE and shard_s is not None and run.shard < len(shard_s):
+        return shard_s[run.shard]
+    return audio_s
+
+
+def _audio_s(claim: Claim, done: Finished, job: Any) -> float | None:
+    return done.facts.audio_s or _run_audio_s(claim.run, job.audio_s, job.shard_s)
+
+
+def _keep(connection: Connection, claim: Claim, done: Finished) -> None:
+    row = {
+        "job_id": claim.job.id,
+        "stage": claim.run.stage,
+        "shard": claim.run.shard,
+        "owner_id": claim.job.owner_id,
+        "cache_key": done.cache_key,
+        "document": done.document,
+        "files": to_json_list(done.files),
+        "warnings": to_json_list(done.warnings),
+    }
+    connection.execute(insert(artefacts).values(row))
+    facts = {"audio_s": done.facts.audio_s, "shard_s": None if done.facts.shard_s is None else list(done.facts.shard_s)}
+    known = {name: value for name, value in facts.items() if value is not None}
+    if known:
+        connection.execute(update(jobs).where(jobs.c.id == claim.job.id).values(known))
+    if claim.run.stage is Stage.SYNTHESIZE:
+        result = {"job_id": claim.job.id, "owner_id": claim.job.owner_id, "document": done.document}
+        connection.execute(insert(results).values(result))
