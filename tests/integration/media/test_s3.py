@@ -5,6 +5,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from cli.stack import Stack
 from shared.adapters.s3 import S3ObjectStore
 from shared.domain.errors import InvalidInput, NotFound, SetupError, StorageUnavailable
 from shared.settings import Settings
+from tests.media_servers import cutting
 
 pytestmark = pytest.mark.integration
 
@@ -175,6 +177,19 @@ def test_a_store_that_is_down_is_unavailable(servers: Stack, free_port: int) -> 
     with pytest.raises(StorageUnavailable) as caught:
         S3ObjectStore(down).head("x")
     assert caught.value.retryable
+
+
+def test_reading_goes_on_after_a_dropped_connection(
+    servers: Stack, objects: S3ObjectStore, folder: str, tmp_path: Path
+) -> None:
+    """Three cuts in one object, and every byte arrives once."""
+    content = os.urandom(6_000_000)
+    objects.put(f"{folder}/long", _file(tmp_path, content), "audio/flac")
+    direct = urlsplit(servers.settings.s3_endpoint_url or "")
+    with cutting((str(direct.hostname), direct.port or 0), after=1_500_000, cuts=3) as proxy:
+        through = servers.settings.model_copy(update={"s3_endpoint_url": f"http://127.0.0.1:{proxy.port}"})
+        assert b"".join(S3ObjectStore(through).stream(f"{folder}/long")) == content
+        assert proxy.cut_so_far == 3
 
 
 def test_no_store_configured_says_what_to_set() -> None:
