@@ -8,6 +8,7 @@ Input `x` (1, frames, 80) log-mel features, 10 ms apart; output `y` (1, 512, cei
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.adapters.diarization.checkpoint import Arrays
 from shared.adapters.diarization.graph import GraphWriter
@@ -66,7 +67,7 @@ class _Trunk:
         constants = (self.writer.constant(self._arrays[f"{name}.{part}"]) for part in parts)
         return self.writer.node("Relu", self.writer.node("BatchNormalization", value, *constants, epsilon=_EPSILON))
 
-    def _affine(self, name: str) -> tuple["np.typing.NDArray[np.float32]", "np.typing.NDArray[np.float32]"]:
+    def _affine(self, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         scale = self._arrays[f"{name}.weight"] / np.sqrt(self._arrays[f"{name}.running_var"] + _EPSILON)
         return scale, self._arrays[f"{name}.bias"] - self._arrays[f"{name}.running_mean"] * scale
 
@@ -96,8 +97,8 @@ class _Trunk:
         """Two small matrices that every dense layer shares: frames to 2 s means (plus the mean of all), and back."""
         node, ints = self.writer.node, self.writer.ints
         frames = node("Squeeze", node("Slice", node("Shape", value), ints(2), ints(3)))
-        zero, one = (self.writer.constant(np.int64(number)) for number in (0, 1))
-        size = self.writer.constant(np.int64(_CONTEXT_FRAMES))
+        zero, one = (self.writer.constant(np.array(number, np.int64)) for number in (0, 1))
+        size = self.writer.constant(np.array(_CONTEXT_FRAMES, np.int64))
         of_frame = node("Div", node("Range", zero, frames, one), size)
         last = node("Div", node("Sub", frames, one), size)
         segments = node("Range", zero, node("Add", last, one), one)

@@ -28,8 +28,8 @@ def build_segmentation(arrays: Arrays) -> bytes:
     for layer in range(_LSTM_LAYERS):
         frames = _bidirectional_lstm(writer, arrays, layer, frames)
     frames = writer.node("Transpose", frames, perm=[1, 0, 2])
-    for layer in ("linear.0", "linear.1"):
-        frames = writer.node("LeakyRelu", _linear(writer, arrays, layer, frames), alpha=_LEAK)
+    for name in ("linear.0", "linear.1"):
+        frames = writer.node("LeakyRelu", _linear(writer, arrays, name, frames), alpha=_LEAK)
     scores = writer.node("LogSoftmax", _linear(writer, arrays, "classifier", frames), axis=-1)
     return writer.build(("x", ("windows", 1, "samples")), scores, rank=3)
 
