@@ -33,23 +33,20 @@ class VadGate:
     def push(self, probability: float) -> Span | None:
         begin_s, self._now_s = self._now_s, self._now_s + BLOCK_S
         if probability >= (self.settings.offset if self.speaking else self.settings.onset):
-            if self._start_s is None:
-                self._start_s = begin_s
+            self._start_s = begin_s if self._start_s is None else self._start_s
             self._last_voice_s = self._now_s
             return None
-        quiet_s = self._now_s - self._last_voice_s
-        return (
-            self._close(self._now_s) if self.speaking and quiet_s >= self.settings.min_silence_s - _ROUNDING_S else None
-        )
+        quiet_s = self._now_s - self._last_voice_s + _ROUNDING_S
+        return self._close(self._now_s) if quiet_s >= self.settings.min_silence_s else None
 
     def finish(self, duration_s: float) -> Span | None:
         """The span still open when the recording ends at `duration_s`."""
-        return self._close(duration_s) if self.speaking else None
+        return self._close(duration_s)
 
-    def _close(self, limit_s: float) -> Span:
-        assert self._start_s is not None
-        start_s = max(0.0, self._start_s - self.settings.pad_s)
-        self._start_s = None
+    def _close(self, limit_s: float) -> Span | None:
+        if self._start_s is None:
+            return None
+        start_s, self._start_s = max(0.0, self._start_s - self.settings.pad_s), None
         return Span(round(start_s, 6), round(min(limit_s, self._last_voice_s + self.settings.pad_s), 6))
 
 

@@ -128,7 +128,7 @@ def _counted_s(container: InputContainer, stream: AudioStream) -> float:
     """Read through the packets without decoding them: a live recording's file states no length."""
     end_s = counted_s = 0.0
     for packet in container.demux(stream):
-        if packet.time_base is None or packet.duration is None:
+        if packet.duration is None:
             continue
         counted_s += float(packet.duration * packet.time_base)
         if packet.pts is not None:
@@ -156,7 +156,7 @@ def _declared_wav_s(path: Path, container: InputContainer, stream: AudioStream) 
 
 def _lacks_index(path: Path) -> bool:
     """True for an MP4 family file whose top-level boxes hold no `moov`."""
-    names = []
+    names: list[bytes] = []
     with path.open("rb") as file:
         while len(header := file.read(8)) == 8 and len(names) < 64:
             size, name = int.from_bytes(header[:4]), header[4:8]
@@ -182,17 +182,8 @@ def _command(path: Path, channels: int, mix: Path, sides: tuple[Path, ...], *, d
     copies = steady.filter("asetnsamples", n=_FRAME, p=0).filter_multi_output("asplit", 1 + len(sides))
     outputs = [_flac(_mono(copies[0], channels), mix)]
     outputs += [_flac(copies[side + 1].filter("pan", f"mono|c0<c{side}"), file) for side, file in enumerate(sides)]
-    options = [
-        "-nostdin",
-        "-hide_banner",
-        "-nostats",
-        "-loglevel",
-        "warning",
-        "-progress",
-        "pipe:1",
-        "-stats_period",
-        "0.25",
-    ]
+    quiet, telling = ["-nostdin", "-hide_banner", "-nostats", "-loglevel", "warning"], ["-progress", "pipe:1"]
+    options = [*quiet, *telling, "-stats_period", "0.25"]
     compiled = ffmpeg.merge_outputs(*outputs).global_args(*options, "-filter_complex_threads", "1")
     return list(map(str, compiled.compile(cmd=ffmpeg_binary(), overwrite_output=True)))
 

@@ -70,8 +70,7 @@ def _kill(process: subprocess.Popen[str]) -> None:
 
 def _progress(process: subprocess.Popen[str]) -> Iterator[float]:
     """Seconds written so far, a few times a second. FFmpeg calls its microseconds `out_time_ms`, too."""
-    assert process.stdout is not None
-    for line in process.stdout:
+    for line in process.stdout or ():
         key, _, value = line.strip().partition("=")
         if key == "out_time_us" and value.lstrip("-").isdigit():
             yield max(0, int(value)) / 1e6
