@@ -65,7 +65,10 @@ def _watch(stack: Stack, crew: list[Child], tell: Tell, cleanup: contextlib.Exit
 
 
 def _services(stack: Stack, port: int, flower_port: int | None) -> list[services.Service]:
-    wanted = [services.api(port), *services.workers(stack.settings.transcribe_processes)]
+    wanted = [
+        services.api(port),
+        *services.workers(stack.settings.transcribe_processes, watched=flower_port is not None),
+    ]
     if flower_port:
         wanted.append(services.flower(flower_port, stack.secrets.flower_password))
     return wanted

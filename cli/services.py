@@ -38,22 +38,22 @@ class Service:
 
 
 def api(port: int) -> Service:
-    command = ("uvicorn", "api.app:create_app", "--factory", "--host", LOOPBACK, "--port", str(port))
-    return Service("api", (*command, "--no-access-log", "--timeout-graceful-shutdown", "3"))
+    return Service("api", ("api", "--host", LOOPBACK, "--port", str(port)))
 
 
-def workers(transcribe_processes: int) -> list[Service]:
+def workers(transcribe_processes: int, *, watched: bool) -> list[Service]:
     """Three pools: a transcription or a diarization under way holds up neither downloads nor reports."""
     return [
         Service("steward", ("workers", "steward")),
-        _worker("worker-light", LIGHT, LIGHT_PROCESSES),
-        _worker("worker-transcribe", (Stage.TRANSCRIBE,), transcribe_processes),
-        _worker("worker-diarize", (Stage.DIARIZE,), 1),
+        _worker("worker-light", LIGHT, LIGHT_PROCESSES, watched=watched),
+        _worker("worker-transcribe", (Stage.TRANSCRIBE,), transcribe_processes, watched=watched),
+        _worker("worker-diarize", (Stage.DIARIZE,), 1, watched=watched),
     ]
 
 
-def _worker(name: str, stages: Sequence[Stage], processes: int) -> Service:
-    arguments = ("workers", *stages, "--concurrency", str(processes))
+def _worker(name: str, stages: Sequence[Stage], processes: int, *, watched: bool) -> Service:
+    events = ("--events",) if watched else ()
+    arguments = ("workers", *stages, "--concurrency", str(processes), *events)
     return Service(name, arguments, niceness=WORKER_NICENESS, grace_s=WORKER_GRACE_S)
 
 
