@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     beat_s: float = 5.0  # renewal, and how late a cancel may be seen
     steward_interval_s: float = 1.0
     rering_s: float = 30.0  # a ring without a claim for this long is taken as lost
+    retry_base_s: float = 5.0  # before the second attempt; then three times as long each time, up to 10 minutes
     soft_limit_s: int = 240  # Fly kills after 300
     hard_limit_s: int = 270
     transcribe_processes: int = 2  # one per core: 2 processes of 1 thread beat 1 of 2 by a quarter

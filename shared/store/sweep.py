@@ -112,6 +112,13 @@ class Sweep:
         with self.database.begin() as connection:
             connection.execute(update(stage_runs).where(stage_runs.c.id.in_(ids)).values(ring_at=func.now()))
 
+    def oldest_due_s(self, stages: list[Stage]) -> float:
+        """How long the oldest run of these stages could have been claimed already; 0 when none is due."""
+        age_s = func.extract("epoch", func.now() - func.min(stage_runs.c.not_before))
+        queued = (stage_runs.c.status == RunStatus.QUEUED, stage_runs.c.stage.in_(stages))
+        with self.database.begin() as connection:
+            return max(0.0, float(connection.execute(select(age_s).where(*queued)).scalar_one() or 0.0))
+
     def backlog(self) -> list[Backlog]:
         """Open runs by stage and state."""
         age_s = func.extract("epoch", func.now() - func.min(stage_runs.c.created_at))

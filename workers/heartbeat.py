@@ -1,0 +1,82 @@
+"""A thread beside the work: renews the lease, learns of a cancel, reports progress. On its own connection."""
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+import structlog
+
+from shared.domain.errors import Cancelled, Fenced, StorageUnavailable
+from shared.store.runs import Claim, Hold, RunLedger
+
+REPORT_S = 1.0  # a progress row a second is the most there may be
+JOIN_S = 10.0  # longer than one transaction takes; the thread is a daemon and cannot hold up the process
+
+log = structlog.get_logger(__name__)
+
+
+class Heartbeat:
+    """`with Heartbeat(...) as beat:` the lease is held; `beat.tick(done_s)` is the work's Tick."""
+
+    def __init__(self, runs: RunLedger, claim: Claim, *, lease_s: float, beat_s: float) -> None:
+        self._runs, self._claim = runs, claim
+        self._lease_s, self._beat_s = lease_s, beat_s
+        self._hold = Hold.HELD
+        self._done_s = 0.0
+        self._saving = False
+        self._told: tuple[float, bool] | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> "Heartbeat":
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stop.set()
+        self._thread.join(JOIN_S)
+
+    def tick(self, done_s: float) -> None:
+        self._done_s = max(self._done_s, done_s)
+        self.check()
+
+    def saving(self) -> None:
+        """The work is done and is being put away."""
+        self._saving = True
+        self.check()
+
+    def check(self) -> None:
+        """Raises when this run is no longer ours."""
+        if self._hold is Hold.CANCELLED:
+            raise Cancelled(f"Job {self._claim.job.id} was cancelled")
+        if self._hold is Hold.LOST:
+            raise Fenced(f"Run {self._claim.run.id} belongs to another worker")
+
+    def _run(self) -> None:
+        next_beat = time.monotonic() + self._beat_s
+        while self._hold is Hold.HELD:
+            self._guarded(self._report)
+            if self._stop.wait(min(REPORT_S, self._beat_s)):
+                return
+            if time.monotonic() >= next_beat:
+                next_beat = time.monotonic() + self._beat_s
+                self._guarded(self._beat)
+
+    def _beat(self) -> None:
+        self._hold = self._runs.beat(self._claim, self._lease_s)
+
+    def _report(self) -> None:
+        now = (self._done_s, self._saving)
+        if now != self._told:
+            self._runs.report(self._claim, self._done_s, wait=self._told is None, saving=self._saving)
+            self._told = now
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        """A database that is away for a moment does not end the work: at the end the fence decides."""
+        try:
+            act()
+        except StorageUnavailable:
+            log.warning("heartbeat.missed")
+        except Exception:
+            log.exception("heartbeat.failed")

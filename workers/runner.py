@@ -1,0 +1,158 @@
+"""The one way in which every stage is run: claim, work, commit; and what becomes of each kind of failure."""
+
+import hashlib
+import mimetypes
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+from celery.exceptions import SoftTimeLimitExceeded
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from shared.domain.errors import Stopped, StorageUnavailable, VibeInsightError
+from shared.domain.ids import RunId
+from shared.domain.job import JobError, RunStatus, Stage, StoredFile
+from shared.settings import Settings
+from shared.store.documents import StageDocuments
+from shared.store.flow import Runs
+from shared.store.rows import to_json
+from shared.store.runs import Claim, Finished, RunLedger
+from shared.toolbox import Toolbox
+from workers.cache import cache_key, content_key, look_up, object_key
+from workers.context import StageContext, StageOutput, StageWork
+from workers.heartbeat import Heartbeat
+from workers.process import toolbox
+from workers.rules import PipelineRules
+from workers.specs import max_attempts
+from workers.workdir import workdir
+
+BACKOFF_FACTOR, LONGEST_BACKOFF_S = 3.0, 600.0  # 5, 15, 45, 135, 405 s: a provider's bad quarter of an hour
+COMMIT_PATIENCE_S = 60.0  # a database that restarts is back by then; the work is done and worth the wait
+
+secure_random = random.SystemRandom().random  # not inherited by a fork, as a seeded generator would be
+log = structlog.get_logger(__name__)
+
+
+def run_stage(run_id: str, work: StageWork, message_id: str) -> None:
+    """What each Celery task does."""
+    Runner(toolbox()).run(RunId(run_id), work, message_id)
+
+
+def backoff_s(attempt: int, base_s: float, jitter: Callable[[], float] = secure_random) -> float:
+    """Before the next attempt: longer each time, and never in step with others that failed together."""
+    longest = min(LONGEST_BACKOFF_S, base_s * BACKOFF_FACTOR ** (attempt - 1))
+    return longest * (0.5 + 0.5 * jitter())
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    error: JobError
+    retryable: bool
+
+
+class Runner:
+    def __init__(self, tools: Toolbox) -> None:
+        self._tools = tools
+        self._settings: Settings = tools.settings
+        self._runs = RunLedger(tools.ledger.database, PipelineRules(self._settings.transcribe_processes))
+        self._documents = StageDocuments(tools.ledger.database)
+
+    def run(self, run_id: RunId, work: StageWork, message_id: str) -> None:
+        claim = self._runs.claim(run_id, message_id=message_id, lease_s=self._settings.lease_s)
+        if claim is None:
+            log.info("run.not_due", run_id=run_id)  # a copy of a message, or one that came too late
+            return
+        names = {"job_id": claim.job.id, "stage": claim.run.stage.value, "shard": claim.run.shard}
+        with structlog.contextvars.bound_contextvars(**names, attempt=claim.run.attempt):
+            self._tools.doorbell.ring(self._settle(claim, work))
+
+    def _settle(self, claim: Claim, work: StageWork) -> Runs:
+        """Do the work, and end the run one way or the other. Returns what is to be rung."""
+        try:
+            log.info("run.started")
+            done = self._work_and_commit(claim, work)
+        except Stopped as stopped:
+            log.info("run.left", reason=stopped.code)
+            return []
+        except Exception as error:
+            return self._end_badly(claim, self._judge(claim, error))
+        log.info("run.done", next=len(done))
+        return done
+
+    def _work_and_commit(self, claim: Claim, work: StageWork) -> Runs:
+        held = Heartbeat(self._runs, claim, lease_s=self._settings.lease_s, beat_s=self._settings.beat_s)
+        with held as beat, workdir(claim.token) as folder:
+            finished = self._produce(claim, work, beat, folder)
+            return self._commit(claim, finished)
+
+    def _produce(self, claim: Claim, work: StageWork, beat: Heartbeat, folder: Path) -> Finished:
+        cached = None if work.content_key else self._look_up(claim, work)
+        if cached is not None:
+            log.info("run.cached")
+            return cached
+        output = work.run(StageContext(claim, self._tools, folder, beat.tick))
+        document = to_json(output.document)
+        key = self._key(claim, work) if work.content_key is None else content_key(claim, work.content_key(document))
+        files = self._keep_files(claim, key, output, beat)
+        return Finished(key, document, files, output.warnings, work.facts(document))
+
+    def _key(self, claim: Claim, work: StageWork) -> str:
+        return cache_key(claim, work.parameters(claim.job, self._tools))
+
+    def _look_up(self, claim: Claim, work: StageWork) -> Finished | None:
+        found = look_up(claim, self._key(claim, work), self._documents, self._tools.objects)
+        return found and replace(found, facts=work.facts(found.document))
+
+    def _keep_files(self, claim: Claim, key: str, output: StageOutput, beat: Heartbeat) -> tuple[StoredFile, ...]:
+        beat.saving() if claim.run.stage is Stage.SYNTHESIZE else beat.check()
+        stored = []
+        for name, path in output.files.items():
+            stored.append(self._keep_file(object_key(claim, key, name), name, path))
+            beat.check()
+        return tuple(stored)
+
+    def _keep_file(self, key: str, name: str, path: Path) -> StoredFile:
+        with path.open("rb") as opened:
+            sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+        content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        self._tools.objects.put(key, path, content_type)
+        return StoredFile(name, key, path.stat().st_size, sha256, content_type)
+
+    def _commit(self, claim: Claim, finished: Finished) -> Runs:
+        """Tried again while the database is away: a commit that had gone through is recognised by its token."""
+        tries = Retrying(
+            retry=retry_if_exception_type(StorageUnavailable),
+            stop=stop_after_delay(COMMIT_PATIENCE_S),
+            wait=wait_random_exponential(0.2, max=2.0),
+            reraise=True,
+        )
+        return tries(self._runs.finish, claim, finished)
+
+    def _judge(self, claim: Claim, error: Exception) -> Failure:
+        """What is to be said of a failure, and whether another attempt can help."""
+        stage = claim.run.stage
+        if isinstance(error, SoftTimeLimitExceeded):
+            self._tools.ledger.database.forget_connections()  # it may have struck while one was being read
+            log.warning("run.timed_out")
+            message = f"The stage {stage} took longer than {self._settings.soft_limit_s} s"
+            return Failure(JobError("stage_timeout", message, stage), retryable=True)
+        if isinstance(error, VibeInsightError):
+            log.warning("run.failed", code=error.code, reason=error.message)
+            return Failure(JobError(error.code, error.message, stage), error.retryable)
+        log.exception("run.crashed")
+        message = f"Something unexpected happened in the stage {stage}; our logs say more under this job's id"
+        return Failure(JobError("internal_error", message, stage), retryable=True)
+
+    def _end_badly(self, claim: Claim, failure: Failure) -> Runs:
+        try:
+            if not failure.retryable:
+                return self._runs.fail(claim, failure.error, RunStatus.FAILED)
+            if claim.run.attempt >= max_attempts(self._settings)[claim.run.stage]:
+                return self._runs.fail(claim, failure.error, RunStatus.DEAD)
+        except Stopped as stopped:
+            log.info("run.left", reason=stopped.code)
+            return []
+        self._runs.give_back(claim, failure.error, backoff_s(claim.run.attempt, self._settings.retry_base_s))
+        return []

@@ -1,0 +1,35 @@
+"""Temporary folders of runs: gone after the run, and after a process that could not clean up."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+FOLDERS = Path(tempfile.gettempdir()) / "vibeinsight-runs"
+
+
+@contextmanager
+def workdir(token: str) -> Iterator[Path]:
+    """A folder named after the process, so that others can tell when nobody needs it any more."""
+    folder = FOLDERS / f"{psutil.Process().pid}-{token}"
+    folder.mkdir(parents=True, mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_abandoned() -> int:
+    """Folders of processes that were killed."""
+    abandoned = [folder for folder in FOLDERS.glob("*-*") if not _alive(folder)]
+    for folder in abandoned:
+        shutil.rmtree(folder, ignore_errors=True)
+    return len(abandoned)
+
+
+def _alive(folder: Path) -> bool:
+    pid, _, _ = folder.name.partition("-")
+    return not pid.isdigit() or psutil.pid_exists(int(pid))
