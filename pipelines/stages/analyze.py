@@ -1,0 +1,124 @@
+"""Analyze: words and turns in; a transcript with speakers, exact metrics and a rule-based coaching report out. Pure."""
+
+from collections.abc import Sequence
+
+from pipelines.insight import floor
+from pipelines.insight.catalogue import Catalogue, catalogue, report_language
+from pipelines.insight.coach_report import Insight, insight_of_conversation, insight_without_speakers
+from pipelines.insight.coaching import RULES_VERSION
+from pipelines.insight.conversation import Conversation
+from pipelines.insight.not_measured import NO_SPEAKERS, NO_SPEECH
+from pipelines.insight.roles import assign_roles
+from pipelines.insight.timeline import NOBODY, REFLECTIVE_MS, STEP_MS, WINDOW_MS
+from pipelines.text.attribution import attribute, speakers_of_channels, turns_of_channels
+from pipelines.text.segments import build_transcript
+from shared.domain.audio import LanguageGuess, PreparedAudio
+from shared.domain.insight import Analysis, Speaker, Transcript
+from shared.domain.job import JobOptions, JobWarning, Stage
+from shared.domain.transcript import Diarization, Provenance, SpeakerTurn, Transcription
+
+NO_SPEECH_WARNING = JobWarning("no_speech", "No speech was found in the recording", Stage.ANALYZE)
+NO_SPEAKERS_WARNING = JobWarning(
+    "diarization_failed", "The speakers could not be told apart; the transcript is complete", Stage.ANALYZE
+)
+
+RULES_PROVENANCE = Provenance(
+    provider="vibeinsight",
+    model="rules",  # no model judges: metrics by definition, skills by formula, diagnosis by table
+    version=RULES_VERSION,
+    parameters={
+        "ipu_join_ms": floor.IPU_JOIN_MS,
+        "backchannel_ms": floor.BACKCHANNEL_MS,
+        "interruption_overlap_ms": floor.OVERLAP_GRACE_MS,
+        "turn_pause_ms": floor.TURN_PAUSE_MS,
+        "reflective_silence_ms": REFLECTIVE_MS,
+        "window_ms": WINDOW_MS,
+        "window_step_ms": STEP_MS,
+    },
+)
+
+
+def analyze_parameters(options: JobOptions) -> dict[str, object]:
+    """What changes the document beside its inputs: for the cache key."""
+    return {
+        "rules_version": RULES_VERSION,
+        "language": options.language,
+        "report_language": options.report_language,
+        "roles": list(options.roles),
+    }
+
+
+def analyze(
+    *,
+    options: JobOptions,
+    prepared: PreparedAudio,
+    transcriptions: Sequence[Transcription],
+    diarization: Diarization | None,
+) -> Analysis:
+    """`diarization` None: it failed; where channels carry one person each, their voice activity stands in."""
+    language = _language(options, prepared, transcriptions)
+    turns = diarization.turns if diarization else turns_of_channels(prepared)
+    channels = speakers_of_channels(prepared, turns)
+    words = attribute(transcriptions, diarization.exclusive if diarization else turns, channels)
+    texts = catalogue(report_language(options.report_language, language.code if language else None))
+    transcript = build_transcript(words)
+    if not (words and turns):
+        return _without_speakers(transcript, prepared, language, texts)
+    conversation = Conversation.of(turns, transcript.segments, language.code if language else None)
+    speakers = assign_roles(conversation, options.roles, channels)
+    insight = insight_of_conversation(conversation, speakers, texts)
+    return _analysis(transcript, insight, texts, language=language, speakers=speakers, turns=turns)
+
+
+def _language(
+    options: JobOptions, prepared: PreparedAudio, transcriptions: Sequence[Transcription]
+) -> LanguageGuess | None:
+    """What the caller said, else what most words were recognised in, else what preprocessing heard."""
+    if options.language:
+        return LanguageGuess(options.language, 1.0)
+    heard = [t for t in transcriptions if t.language and t.words]
+    most = max(heard, key=lambda t: len(t.words), default=None)
+    return most.language if most else prepared.language
+
+
+def _without_speakers(
+    transcript: Transcript, prepared: PreparedAudio, language: LanguageGuess | None, texts: Catalogue
+) -> Analysis:
+    """No words: no speech. Words without turns: voice activity, as turns of nobody, still shows the silences."""
+    said = bool(transcript.segments)
+    nobody = [SpeakerTurn(span.start_s, span.end_s, NOBODY) for span in prepared.mix.speech] if said else []
+    conversation = Conversation.of(nobody, transcript.segments, language.code if language else None)
+    insight = insight_without_speakers(conversation, NO_SPEAKERS if said else NO_SPEECH, texts)
+    warning = NO_SPEAKERS_WARNING if said else NO_SPEECH_WARNING
+    return _analysis(transcript, insight, texts, language=language if said else None, warnings=(warning,))
+
+
+def _analysis(
+    transcript: Transcript,
+    insight: Insight,
+    texts: Catalogue,
+    *,
+    language: LanguageGuess | None,
+    speakers: tuple[Speaker, ...] = (),
+    turns: tuple[SpeakerTurn, ...] = (),
+    warnings: tuple[JobWarning, ...] = (),
+) -> Analysis:
+    return Analysis(
+        language=language,
+        report_language=texts.language,
+        speakers=speakers,
+        turns=turns,
+        transcript=transcript,
+        metrics=insight.metrics,
+        report=insight.report,
+        not_measured=insight.not_measured,
+        warnings=(*warnings, *_dropped(insight)),
+        provenance=RULES_PROVENANCE,
+    )
+
+
+def _dropped(insight: Insight) -> tuple[JobWarning, ...]:
+    if not insight.dropped_quotes:
+        return ()
+    message = f"{insight.dropped_quotes} quotations did not match the transcript and were left out"
+    return (JobWarning("quotes_dropped", message, Stage.ANALYZE),)
