@@ -76,7 +76,10 @@ class Jobs:
         if status is not None:
             query = query.where(jobs.c.status == status)
         if cursor is not None:
-            query = query.where(tuple_(jobs.c.created_at, jobs.c.id) < tuple_(*_read_cursor(cursor)))
+            query = query.where(
+                tuple_(jobs.c.created_at, jobs.c.id)
+                < tuple_(*_read_cursor(cursor), types=[jobs.c.created_at.type, jobs.c.id.type])
+            )
         with self.database.begin() as connection:
             found = [job_of(row) for row in connection.execute(query.limit(limit + 1))]
         return Page(found[:limit], _write_cursor(found[limit - 1]) if len(found) > limit else None)
