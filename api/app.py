@@ -12,12 +12,11 @@ from starlette.middleware.cors import CORSMiddleware
 from api.errors import install_error_handlers
 from api.observe import HTTPS_ONLY, MAX_JSON_BYTES, SECURITY_HEADERS, ApiMetrics, BodyCap, Observed
 from api.openapi import DESCRIPTION, TITLE, install_openapi
-from api.progress_hub import ProgressHub
 from api.receive import UPLOADS_AT_ONCE
 from api.routes import events, health, home, jobs, process_audio, results, uploads
-from shared.observe.logs import configure_logs
+from shared.observe.logs import set_up_logs
 from shared.settings import Settings, load_settings
-from shared.store.listen import listen
+from shared.store.listen import ProgressBell
 from shared.toolbox import Toolbox
 from shared.version import VERSION
 
@@ -25,9 +24,10 @@ PREFLIGHT_S = 86_400  # one preflight a day
 
 
 def create_app(toolbox: Toolbox | None = None) -> FastAPI:
-    """Opens nothing: the servers are asked for when the app starts."""
+    """Opens nothing: the servers are asked for when the app starts. Who brings a toolbox has set up logs already."""
+    if toolbox is None:
+        set_up_logs(load_settings().log_level)
     tools = toolbox or Toolbox(load_settings())
-    configure_logs(tools.settings)
     app = FastAPI(
         title=TITLE,
         description=DESCRIPTION,
@@ -38,7 +38,6 @@ def create_app(toolbox: Toolbox | None = None) -> FastAPI:
     )
     app.state.toolbox = tools
     app.state.metrics = ApiMetrics()
-    app.state.hub = ProgressHub(lambda: listen(tools.settings))
     _surround(app, tools.settings)
     install_error_handlers(app)
     for part in (home, health, uploads, jobs, events, results, process_audio):
@@ -69,7 +68,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     tools: Toolbox = app.state.toolbox
     await run_sync(_open, tools)
     app.state.upload_slots = CapacityLimiter(UPLOADS_AT_ONCE)
-    listening = asyncio.create_task(app.state.hub.run())
+    app.state.bell = ProgressBell(tools.settings)
+    listening = asyncio.create_task(app.state.bell.run())
     yield
     listening.cancel()
     with suppress(asyncio.CancelledError):

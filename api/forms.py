@@ -10,6 +10,7 @@ import io
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -17,6 +18,9 @@ from starlette.requests import Request
 
 from api.errors import UploadStalled
 from shared.domain.errors import InvalidInput, PayloadTooLarge
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 MAX_FIELDS = 32  # three times what the API knows
 MAX_FIELD_BYTES = 16 * 1024  # an options object has some hundred
@@ -67,6 +71,7 @@ class _Assembler:
 
     def __init__(self) -> None:
         self.events: deque[Event] = deque()
+        self.complete = False
         self._part = _Part()
         self._fields = 0
 
@@ -81,7 +86,7 @@ class _Assembler:
 
     def on_header_end(self) -> None:
         part = self._part
-        part.headers[part.header_name.decode("latin-1").lower()] = part.header_value.decode("utf-8", "replace")
+        part.headers[part.header_name.decode("latin-1").lower()] = part.header_value.decode("latin-1")
         part.header_name, part.header_value = bytearray(), bytearray()
 
     def on_headers_finished(self) -> None:
@@ -108,6 +113,9 @@ class _Assembler:
             raise InvalidInput(f"The form has more than {MAX_FIELDS} fields")
         self.events.append(Field(self._part.name, self._part.value.decode("utf-8", "replace")))
 
+    def on_end(self) -> None:
+        self.complete = True
+
     def _extend(self, buffer: bytearray, data: bytes, cap: int) -> None:
         if len(buffer) + len(data) > cap:
             raise InvalidInput(f"A field of the form is longer than {cap} bytes")
@@ -125,11 +133,13 @@ async def read_form(request: Request) -> AsyncIterator[Event]:
         _feed(parser, piece)
         while assembler.events:
             yield assembler.events.popleft()
-    _finish(parser)
+    if not assembler.complete:
+        raise InvalidInput("The form ends before its closing boundary")
 
 
-def _callbacks(assembler: _Assembler) -> dict[str, object]:
-    return {name: getattr(assembler, name) for name in dir(assembler) if name.startswith("on_")}
+def _callbacks(assembler: _Assembler) -> "MultipartCallbacks":
+    named = {name: getattr(assembler, name) for name in dir(assembler) if name.startswith("on_")}
+    return cast("MultipartCallbacks", named)
 
 
 def _feed(parser: MultipartParser, piece: bytes) -> None:
@@ -137,13 +147,6 @@ def _feed(parser: MultipartParser, piece: bytes) -> None:
         parser.write(piece)
     except FormParserError as error:
         raise InvalidInput("The body is not a well-formed multipart form") from error
-
-
-def _finish(parser: MultipartParser) -> None:
-    try:
-        parser.finalize()
-    except FormParserError as error:
-        raise InvalidInput("The form ends before its closing boundary") from error
 
 
 async def _pieces(request: Request) -> AsyncIterator[bytes]:

@@ -1,6 +1,7 @@
 """What is checked of a recording's source before a job is written: whatever can be refused early is refused here."""
 
 import hashlib
+import ipaddress
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -11,7 +12,7 @@ from api.schemas import SourceIn
 from shared.domain.errors import EmptyFile, InvalidInput, NotFound, SourceNotFound, SourceTooLarge
 from shared.domain.ids import OwnerId, UploadId
 from shared.domain.job import Source, SourceKind
-from shared.guard.addresses import check_url
+from shared.guard.addresses import AddressGuard, check_url
 from shared.toolbox import Toolbox
 
 READABLE = ("uploads", "imports")  # the folders of the bucket that hold one folder an owner
@@ -32,8 +33,20 @@ def find_source(tools: Toolbox, owner: OwnerId, wanted: SourceIn) -> Source:
 
 
 def url_source(tools: Toolbox, url: str) -> Source:
-    check_url(url, tools.settings.fetch_allow_hosts)
+    """What can be told without asking the network; the download stage checks what the name resolves to."""
+    allowed = tools.settings.fetch_allow_hosts
+    parsed = check_url(url, allowed)
+    if _is_literal(parsed.host):
+        AddressGuard(allowed).addresses(parsed.host, parsed.port or 443)
     return Source(SourceKind.URL, url, PurePosixPath(urlsplit(url).path).name or None)
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _object_source(tools: Toolbox, owner: OwnerId, key: str) -> Source:

@@ -8,17 +8,18 @@ from fastapi import APIRouter, Header, Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from api.deps import Caller, TheJob, Tools
+from api.follow import follow
 from api.observe import ApiMetrics
-from api.openapi import problems
-from api.progress_hub import ProgressHub, follow
+from api.openapi import Responses, problems
 from api.schemas import ProgressOut
 from shared.domain.progress import ProgressRow
+from shared.store.listen import ProgressBell
 
 PING_S = 15  # below the 60 s after which proxies cut a silent connection
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
-_STREAM = {
+_STREAM: Responses = {
     200: {
         "description": "Events named `progress`; the last one tells how the job ended, then the stream closes.",
         "content": {"text/event-stream": {"schema": {"$ref": "#/components/schemas/ProgressOut"}}},
@@ -46,8 +47,8 @@ async def follow_job(
     job = await run_sync(tools.ledger.get_job, caller, job_id)
     if job.status.ended and not await run_sync(tools.ledger.progress_since, caller, job_id, last_event_id):
         return Response(status_code=204)
-    hub: ProgressHub = request.app.state.hub
-    rows = follow(tools.ledger, hub, caller, job_id, after=last_event_id)
+    bell: ProgressBell = request.app.state.bell
+    rows = follow(tools.ledger, bell, caller, job_id, after=last_event_id)
     return EventSourceResponse(_events(rows, request.app.state.metrics), ping=PING_S, sep="\n")
 
 

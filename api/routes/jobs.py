@@ -156,7 +156,7 @@ def retry_job(
     responses=problems(404),
 )
 def delete_job(job_id: TheJob, caller: Caller, tools: Tools) -> None:
-    """Rows, results and objects, the recording included unless another job of yours uses it. A running job is stopped."""
+    """Rows, results and objects; the recording too, unless another job of yours uses it. A running job is stopped."""
     _stop(tools, caller, job_id)
     tools.objects.delete_prefix(f"jobs/{job_id}/")  # before the rows: if the store is away, the caller can ask again
     for prefix in tools.ledger.delete_job(caller, job_id):

@@ -84,9 +84,10 @@ def get_transcript(
     tools: Tools,
     kind: Annotated[TranscriptFormat, Query(alias="format", description="How to write it.")] = TranscriptFormat.JSON,
 ) -> Response:
+    result = tools.ledger.result(caller, job_id)
     from pipelines.text.exports import render_transcript
 
-    content, media_type = render_transcript(tools.ledger.result(caller, job_id), kind.value)
+    content, media_type = render_transcript(result, kind.value)
     return _export(content, media_type, f"transcript-{job_id}.{kind}")
 
 
@@ -103,9 +104,10 @@ def get_report(
     tools: Tools,
     kind: Annotated[ReportFormat, Query(alias="format", description="How to write it.")] = ReportFormat.JSON,
 ) -> Response:
+    result = tools.ledger.result(caller, job_id)
     from pipelines.insight.report import render_report
 
-    content, media_type = render_report(tools.ledger.result(caller, job_id), kind.value)
+    content, media_type = render_report(result, kind.value)
     return _export(content, media_type, f"report-{job_id}.{kind}")
 
 
@@ -169,10 +171,8 @@ def _heard(tools: Toolbox, owner: OwnerId, job_id: JobId) -> StoredFile:
 
 
 def _find(tools: Toolbox, owner: OwnerId, job_id: JobId, stage: Stage, name: str) -> StoredFile | None:
-    left = tools.ledger.artefacts(owner, job_id)
-    return next(
-        (file for artefact in left if artefact.stage is stage for file in artefact.files if file.name == name), None
-    )
+    left = [artefact for artefact in tools.ledger.artefacts(owner, job_id) if artefact.stage is stage]
+    return next((file for artefact in left for file in artefact.files if file.name == name), None)
 
 
 def _etag(file: StoredFile) -> str:

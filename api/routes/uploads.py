@@ -1,4 +1,4 @@
-"""Direct uploads: the client sends the bytes to the object store by signed addresses; here they pass only as numbers."""
+"""Direct uploads: the client sends the bytes to the object store by signed addresses; here only numbers pass."""
 
 from datetime import UTC, datetime, timedelta
 
