@@ -12,6 +12,8 @@ import time
 import tomllib
 import venv
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -72,54 +74,71 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin/python"
 
 
-def _words(python: Path, command: str, **changes: str) -> list[str]:
-    """The platform's command, with this Python and free ports."""
-    words = [changes.get(word, word) for word in shlex.split(command)]
-    assert words[0] == "python"
-    return [str(python), *words[1:]]
+@dataclass(frozen=True)
+class _Image:
+    """The folder and the interpreter of the image, and where its processes write."""
 
+    python: Path
+    folder: Path
+    logs: Path
 
-def _migrate(python: Path, app_folder: Path, environment: Mapping[str, str]) -> None:
-    command = _words(python, FLY["deploy"]["release_command"])
-    ran = subprocess.run(
-        command, cwd=app_folder, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert ran.returncode == 0, ran.stderr
+    def words(self, command: str, **changes: str) -> list[str]:
+        """The platform's command, with this Python and free ports."""
+        words = [changes.get(word, word) for word in shlex.split(command)]
+        assert words[0] == "python"
+        return [str(self.python), *words[1:]]
 
+    def migrate(self, environment: Mapping[str, str]) -> None:
+        command = self.words(FLY["deploy"]["release_command"])
+        ran = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert ran.returncode == 0, ran.stderr
 
-def _answer(process: subprocess.Popen[bytes], url: str, log: Path) -> httpx.Response:
-    """The first answer that is not an excuse."""
-    deadline = time.monotonic() + READY_WITHIN_S
-    while True:
+    @contextmanager
+    def running(self, command: list[str], environment: Mapping[str, str]) -> Iterator["_Process"]:
+        log = self.logs / "process.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command, cwd=self.folder, env=environment, stdout=output, stderr=subprocess.STDOUT
+            )
         try:
-            answer = httpx.get(url, timeout=5)
-            if answer.is_success:
-                return answer
-        except httpx.TransportError:
-            pass
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.1)
+            yield _Process(process, log)
+        finally:
+            process.terminate()
+            process.wait(60)
 
 
-def _run_and_ask(
-    command: list[str], url: str, app_folder: Path, environment: Mapping[str, str], log: Path
-) -> httpx.Response:
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=app_folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
-    try:
-        return _answer(process, url, log)
-    finally:
-        process.terminate()
-        process.wait(60)
+@dataclass(frozen=True)
+class _Process:
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def answer(self, url: str) -> str:
+        """The first answer that is not an excuse."""
+        deadline = time.monotonic() + READY_WITHIN_S
+        while True:
+            try:
+                answer = httpx.get(url, timeout=5)
+                if answer.is_success:
+                    return answer.text
+            except httpx.TransportError:
+                pass
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.1)
 
 
-def test_the_release_command_makes_the_schema(
-    python: Path, app_folder: Path, environment: dict[str, str], settings: Settings
-) -> None:
+@pytest.fixture
+def image(python: Path, app_folder: Path, tmp_path: Path) -> _Image:
+    """What the image would run, in what it would run it."""
+    return _Image(python, app_folder, tmp_path)
+
+
+def test_the_release_command_makes_the_schema(image: _Image, environment: dict[str, str], settings: Settings) -> None:
     """From an empty database to the schema that the tests run with, twice without harm."""
-    _migrate(python, app_folder, environment)
-    _migrate(python, app_folder, environment)
+    image.migrate(environment)
+    image.migrate(environment)
     tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1"
     assert settings.database_url is not None
     with (
@@ -129,26 +148,25 @@ def test_the_release_command_makes_the_schema(
         assert made.execute(tables).fetchall() == expected.execute(tables).fetchall()  # type: ignore[call-overload]
 
 
-def test_the_api_becomes_ready(python: Path, app_folder: Path, environment: dict[str, str], tmp_path: Path) -> None:
+def test_the_api_becomes_ready(image: _Image, environment: dict[str, str]) -> None:
     """The API's command starts from the image's folder, and the platform's check passes."""
-    _migrate(python, app_folder, environment)
+    image.migrate(environment)
     (port,) = free_ports(1)
-    command = _words(python, FLY["processes"]["api"], **{"8080": str(port), "0.0.0.0": "127.0.0.1"})
+    command = image.words(FLY["processes"]["api"], **{"8080": str(port), "0.0.0.0": "127.0.0.1"})
     path = FLY["http_service"]["checks"][0]["path"]
-    answer = _run_and_ask(command, f"http://127.0.0.1:{port}{path}", app_folder, environment, tmp_path / "api.log")
-    assert answer.status_code == 200
+    with image.running(command, environment) as api:
+        assert '"ok"' in api.answer(f"http://127.0.0.1:{port}{path}")
 
 
-@pytest.mark.parametrize("group", ["download", "steward"])
-def test_a_worker_becomes_healthy(
-    group: str, python: Path, app_folder: Path, environment: dict[str, str], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(
+    ("group", "metric"), [("download", "process_cpu_seconds_total"), ("steward", "vibeinsight_oldest_run_seconds")]
+)
+def test_a_worker_becomes_healthy(group: str, metric: str, image: _Image, environment: dict[str, str]) -> None:
     """A worker's command starts from the image's folder, answers its check and serves its metrics."""
-    _migrate(python, app_folder, environment)
+    image.migrate(environment)
     (port,) = free_ports(1)
-    check = FLY["checks"]["worker"]
-    own = environment | {"VIBEINSIGHT_METRICS_PORT": str(port)}
     address = f"http://127.0.0.1:{port}"
-    command = _words(python, FLY["processes"][group])
-    answer = _run_and_ask(command, f"{address}{check['path']}", app_folder, own, tmp_path / f"{group}.log")
-    assert answer.status_code == 200
+    command = image.words(FLY["processes"][group])
+    with image.running(command, environment | {"VIBEINSIGHT_METRICS_PORT": str(port)}) as worker:
+        worker.answer(f"{address}{FLY['checks']['worker']['path']}")
+        assert metric in worker.answer(f"{address}{FLY['metrics'][1]['path']}")

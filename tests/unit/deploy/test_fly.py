@@ -15,7 +15,8 @@ import pytest
 
 from shared.domain.job import Stage
 from shared.settings import Settings
-from workers.health import PATHS as WORKER_PATHS
+from shared.toolbox import Toolbox
+from workers.__main__ import parse
 
 pytestmark = pytest.mark.unit
 
@@ -89,9 +90,11 @@ def test_migrations_run_by_the_package() -> None:
 
 
 def test_worker_groups_run_their_own_stage() -> None:
-    """The group's name is the stage's name, which `python -m workers` takes."""
+    """The workers' own parser takes each command, and the group is named as the stage that it works on."""
     workers = {group: words[3:] for group, words in _commands(_app()).items() if words[2] == "workers"}
-    assert workers == {group: [group] for group in {*map(str, Stage), "steward"}}
+    assert {group: parse(arguments).what for group, arguments in workers.items()} == {
+        group: [group] for group in (*map(str, Stage), "steward")
+    }
 
 
 def test_fly_and_the_image_start_the_same_api() -> None:
@@ -100,14 +103,13 @@ def test_fly_and_the_image_start_the_same_api() -> None:
     assert _commands(_app())["api"] == json.loads(image)
 
 
-def test_health_paths_are_answered() -> None:
-    """The checks ask for paths that the API and the workers serve."""
+def test_the_api_answers_its_check() -> None:
+    """The check asks for a path that the API serves; the workers' own is asked of real workers elsewhere."""
     from api.app import create_app
 
-    served = set(create_app(Settings()).openapi()["paths"])
-    asked = {check["path"] for check in _app()["http_service"]["checks"]}
-    assert asked <= served
-    assert {check["path"] for check in _app()["checks"].values()} <= set(WORKER_PATHS)
+    served = set(create_app(Toolbox(Settings())).openapi()["paths"])
+    assert {check["path"] for check in _app()["http_service"]["checks"]} <= served
+    assert {metric["path"] for metric in _app()["metrics"]} <= served
 
 
 def test_ports_agree() -> None:
