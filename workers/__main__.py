@@ -15,7 +15,7 @@ STEWARD = "steward"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    asked = _parse(arguments)
+    asked = parse(arguments)
     try:
         if STEWARD in asked.what:
             from workers import steward
@@ -47,7 +47,7 @@ def worker_command(stages: list[Stage], asked: argparse.Namespace, settings: Set
     ]
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
     choices = [*(stage.value for stage in Stage), STEWARD]
     parser.add_argument("what", nargs="+", choices=choices, help="the stages to work on, or the steward")
