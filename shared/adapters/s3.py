@@ -160,7 +160,9 @@ class S3ObjectStore:
     def _transfer(self) -> Any:
         from boto3.s3.transfer import TransferConfig
 
-        return TransferConfig(multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, max_concurrency=2)
+        transfer = TransferConfig(multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, max_concurrency=2)
+        transfer.max_in_memory_upload_chunks = 2  # of a stream; the default of ten would hold 160 MB an upload
+        return transfer
 
     @cached_property
     def _s3(self) -> Any:
