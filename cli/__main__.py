@@ -21,6 +21,7 @@ from cli.client import Client
 from cli.follow import follow, shown_on
 from cli.installation import Installation, installed
 from cli.services import FLOWER_USER
+from cli.stack import SECRETS
 from shared.domain.errors import VibeInsightError
 from shared.settings import load_settings
 
@@ -45,10 +46,9 @@ def up(
     port: Annotated[int, typer.Option(help="Where the API listens, on 127.0.0.1; 0: any free port.")] = DEFAULT_PORT,
 ) -> None:
     """Start everything on this machine and keep it running until Ctrl-C."""
-    screen = Console()
-    everything = installed(load_settings(), screen.print, port=port, with_flower=True)
+    everything = installed(load_settings(), typer.echo, port=port, with_flower=True)
     with _ended_by_signals(exit_code=0), everything as installation:
-        screen.print(_where_it_is(installation))
+        typer.echo(_where_it_is(installation))
         threading.Event().wait()
 
 
@@ -124,16 +124,17 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(FAILED)
 
 
-def _where_it_is(installation: Installation) -> Table:
-    table = Table.grid(padding=(0, 2))
-    data_dir = installation.stack.data_dir
-    table.add_row("API", installation.address.url)
-    table.add_row("API, described", f"{installation.address.url}/docs")
-    table.add_row("Flower", f"{installation.flower_url}  (user {FLOWER_USER}, flower_password in secrets.json)")
-    table.add_row("API key in", str(data_dir / running.KEY))
-    table.add_row("Logs in", str(installation.stack.logs))
-    table.add_row("Next", "vibeinsight analyze FILE, in another terminal; Ctrl-C here stops everything")
-    return table
+def _where_it_is(installation: Installation) -> str:
+    data_dir, url = installation.stack.data_dir, installation.address.url
+    lines = (
+        ("API", url),
+        ("described at", f"{url}/docs"),
+        ("API key in", data_dir / running.KEY),
+        ("Flower", f"{installation.flower_url} (user {FLOWER_USER}, flower_password in {data_dir / SECRETS})"),
+        ("logs in", installation.stack.logs),
+        ("next", "vibeinsight analyze FILE, in another terminal; Ctrl-C here stops everything"),
+    )
+    return "\n".join(f"{name:<14}{value}" for name, value in lines)
 
 
 def _table(jobs: list[dict[str, object]]) -> Table:

@@ -60,4 +60,6 @@ def _worker(name: str, stages: Sequence[Stage], processes: int, *, watched: bool
 def flower(port: int, password: str) -> Service:
     """The password goes by the environment: a command line can be read by everybody on the machine."""
     command = ("celery", "--app", "workers.app", "flower", f"--address={LOOPBACK}", f"--port={port}")
-    return Service("flower", command, environment={"FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{password}"})
+    return Service(
+        "flower", command, niceness=WORKER_NICENESS, environment={"FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{password}"}
+    )

@@ -22,6 +22,7 @@ from cli.servers.secrets import StackSecrets, load_or_draw
 from shared.domain.errors import SetupError
 from shared.settings import Settings
 
+SECRETS = "secrets.json"
 LOCK_WAIT_S = 20.0  # what the watchdog of a supervisor that was killed needs at most to end its servers
 LOCK_POLL_S = 0.1
 START_TRIES = 3  # a port may be taken between our looking and the server's binding
@@ -45,7 +46,7 @@ class Stack:
         """Starts what `settings` leaves open. `durable` off trades safety of the data for speed: for tests."""
         data_dir = _private_folder(settings.data_dir)
         lock = _take_lock(data_dir)
-        stack = cls(settings, data_dir, load_or_draw(data_dir / "secrets.json"), Guard(lock), _lock=lock)
+        stack = cls(settings, data_dir, load_or_draw(data_dir / SECRETS), Guard(lock), _lock=lock)
         try:
             stack._start_servers(durable=durable)
         except BaseException:

@@ -62,7 +62,8 @@ class Supervisor:
         settled = now - child.started_at > SETTLED_AFTER_S
         in_a_row = 1 if before is None or settled else before.in_a_row + 1
         pause = pause_s(in_a_row)
-        self._tell(f"{child.recipe.name} ended ({child.process.returncode}); starting it again in {pause:.1f} s")
+        code, log = child.process.returncode, child.recipe.log.name
+        self._tell(f"{child.recipe.name} ended ({code}), see {log}; starting it again in {pause:.1f} s")
         return _Death(child.pid, in_a_row, now + pause)
 
 

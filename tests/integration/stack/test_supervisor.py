@@ -57,7 +57,7 @@ def test_a_dead_child_is_replaced(tmp_path: Path, guard: Guard) -> None:
     _wait(lambda: crew[0].pid != first and crew[0].alive)
     supervisor.stop()
     stop_all(crew)
-    assert [line.partition(";")[0] for line in told] == ["child ended (-9)"]
+    assert [line.partition(";")[0] for line in told] == ["child ended (-9), see child.log"]
 
 
 def test_what_was_stopped_stays_stopped(tmp_path: Path, guard: Guard) -> None:
