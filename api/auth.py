@@ -12,7 +12,7 @@ from shared.store.ledger import Ledger
 KEY_PREFIX = "vi_"
 LONGEST_KEY = 200  # a key has some 50 characters; more is not worth a look at the database
 
-_bearer = HTTPBearer(auto_error=False, scheme_name="API key", description="`Authorization: Bearer vi_…`")
+_bearer = HTTPBearer(auto_error=False, scheme_name="ApiKey", description="`Authorization: Bearer vi_…`")
 
 
 def authenticate(

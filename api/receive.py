@@ -21,7 +21,7 @@ from shared.domain.records import Upload
 from shared.toolbox import Toolbox
 
 FORM_OVERHEAD_BYTES = 1024 * 1024  # boundaries, part headers and fields around the file
-UPLOADS_AT_ONCE = 8  # each holds a thread and about 50 MB of parts in flight
+UPLOADS_AT_ONCE = 8  # each holds a thread and about 60 MB: parts on their way and the one being filled
 PIECE_BYTES = 1024 * 1024
 LONGEST_NAME = 255
 

@@ -49,9 +49,9 @@ Filename = Annotated[str, Field(min_length=1, max_length=255), PlainText]
 class SourceIn(Wire):
     """Where the recording is. Exactly one of the three."""
 
-    upload_id: Annotated[str | None, Field(description="A completed upload of yours.", examples=[EXAMPLE_UPLOAD])] = (
-        None
-    )
+    upload_id: Annotated[
+        str | None, Field(max_length=36, description="A completed upload of yours.", examples=[EXAMPLE_UPLOAD])
+    ] = None
     url: Annotated[
         str | None,
         Field(max_length=MAX_URL_CHARS, description="An https address that answers without asking who we are."),
@@ -119,7 +119,7 @@ class JobFields(Wire):
 
 
 class JobIn(JobFields):
-    source: SourceIn
+    source: Annotated[SourceIn, Field(description="Where the recording is.")]
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -162,9 +162,9 @@ class ProcessAudioIn(BaseModel):
 
 
 class ProcessAudioOut(BaseModel):
-    message: Annotated[str, Field(examples=["Processing started"])]
-    session_id: str
-    status: Literal["processing"] = "processing"
+    message: Annotated[str, Field(description="For people.", examples=["Processing started"])]
+    session_id: Annotated[str, Field(description="As it was given.")]
+    status: Annotated[Literal["processing"], Field(description="Always this word.")] = "processing"
     job_id: Annotated[str, Field(description="For /v1/jobs/{id}.", examples=[EXAMPLE_JOB])]
 
 
@@ -184,23 +184,23 @@ class UploadIn(Wire):
 class PartOut(BaseModel):
     number: Annotated[int, Field(description="From 1, in the file's order.")]
     url: Annotated[str, Field(description="PUT this part's bytes here and keep the ETag of the answer.")]
-    first_byte: int
-    last_byte: Annotated[int, Field(description="Inclusive.")]
+    first_byte: Annotated[int, Field(description="Where the part begins in the file, from 0.")]
+    last_byte: Annotated[int, Field(description="Where it ends, inclusive.")]
 
 
 class UploadOut(BaseModel):
-    id: Annotated[str, Field(examples=[EXAMPLE_UPLOAD])]
-    filename: str
-    content_type: str
-    bytes: int
-    completed: bool
+    id: Annotated[str, Field(description="For `source.upload_id`.", examples=[EXAMPLE_UPLOAD])]
+    filename: Annotated[str, Field(description="As it was given.")]
+    content_type: Annotated[str, Field(description="As it was given.")]
+    bytes: Annotated[int, Field(description="As it was declared.")]
+    completed: Annotated[bool, Field(description="The bytes are there, and a job may begin.")]
     method: Annotated[
         Literal["put", "multipart"] | None,
         Field(description="put: one PUT to `url`. multipart: one PUT a part, then complete with the ETags."),
     ] = None
     url: Annotated[str | None, Field(description="Signed; needs no key.")] = None
     headers: Annotated[dict[str, str], Field(description="Send these with the PUT.")] = {}
-    parts: list[PartOut] = []
+    parts: Annotated[list[PartOut], Field(description="Of a multipart upload.")] = []
     expires_at: Annotated[datetime | None, Field(description="After this the addresses are refused.")] = None
 
 
@@ -214,7 +214,7 @@ class CompleteIn(Wire):
 class JobErrorOut(BaseModel):
     code: Annotated[str, Field(description="Stable; for programs.", examples=["no_audio_track"])]
     message: Annotated[str, Field(description="For people.")]
-    stage: Stage | None
+    stage: Annotated[Stage | None, Field(description="Where it happened.")]
 
     @classmethod
     def from_domain(cls, error: JobError | JobWarning) -> Self:
@@ -222,8 +222,8 @@ class JobErrorOut(BaseModel):
 
 
 class JobOut(BaseModel):
-    id: Annotated[str, Field(examples=[EXAMPLE_JOB])]
-    session_id: str
+    id: Annotated[str, Field(description="For every call on this job.", examples=[EXAMPLE_JOB])]
+    session_id: Annotated[str, Field(description="Your name for the conversation; the id, if you gave none.")]
     status: Annotated[JobStatus, Field(description="queued, running, or how it ended.")]
     stage: Annotated[Stage | None, Field(description="What is being done now.")]
     percent: Annotated[float, Field(description="0 to 100; never falls while the job runs.")]
@@ -232,11 +232,11 @@ class JobOut(BaseModel):
     error: Annotated[JobErrorOut | None, Field(description="Why it failed.")]
     warnings: Annotated[list[JobErrorOut], Field(description="What to know of a result that is otherwise there.")]
     source: Annotated[SourceKind, Field(description="How the recording came; its address is not repeated.")]
-    filename: str | None
+    filename: Annotated[str | None, Field(description="The recording's, where it is known.")]
     on_behalf_of: Annotated[str | None, Field(description="The user_id given to /process-audio.")]
-    created_at: datetime
-    updated_at: datetime
-    finished_at: datetime | None
+    created_at: Annotated[datetime, Field(description="When it was accepted.")]
+    updated_at: Annotated[datetime, Field(description="When it last moved.")]
+    finished_at: Annotated[datetime | None, Field(description="When it ended; null while it has not.")]
 
     @classmethod
     def from_domain(cls, job: Job) -> Self:
@@ -267,16 +267,16 @@ class JobPageOut(BaseModel):
 class ProgressOut(BaseModel):
     """One event of the stream, and one row of the `job_progress` table."""
 
-    job_id: str
-    session_id: str
+    job_id: Annotated[str, Field(description="Whose step this is.")]
+    session_id: Annotated[str, Field(description="The job's.")]
     version: Annotated[int, Field(description="Grows by one; the event's id.")]
-    status: ProgressStatus
-    stage: Stage | None
-    percent: float
-    eta_s: float | None
+    status: Annotated[ProgressStatus, Field(description="What is being done, or how it ended.")]
+    stage: Annotated[Stage | None, Field(description="The stage behind the word.")]
+    percent: Annotated[float, Field(description="0 to 100; never falls until a retry.")]
+    eta_s: Annotated[float | None, Field(description="Seconds to the end; null: not known.")]
     message_key: Annotated[str, Field(description="Stable; for your own wording.")]
-    message: str
-    updated_at: datetime
+    message: Annotated[str, Field(description="For people, in the report's language.")]
+    updated_at: Annotated[datetime, Field(description="When it was so.")]
 
     @classmethod
     def from_domain(cls, row: ProgressRow) -> Self:
@@ -284,24 +284,24 @@ class ProgressOut(BaseModel):
 
 
 class PartHealth(BaseModel):
-    ok: bool
+    ok: Annotated[bool, Field(description="It answered in time.")]
     ms: Annotated[float, Field(description="How long the check took.")]
     error: Annotated[str | None, Field(description="The kind of failure; the log has the rest.")] = None
 
 
 class HealthOut(BaseModel):
-    status: Literal["ok", "unavailable"]
-    parts: dict[str, PartHealth] = {}
+    status: Annotated[Literal["ok", "unavailable"], Field(description="unavailable: at least one part is not ok.")]
+    parts: Annotated[dict[str, PartHealth], Field(description="database, redis and objects.")] = {}
 
 
 class Problem(BaseModel):
     """RFC 9457. `code` is stable, `detail` is for people."""
 
-    type: Annotated[str, Field(examples=["urn:vibeinsight:problem:not_found"])]
-    title: str
-    status: int
-    detail: str
-    code: Annotated[str, Field(examples=["not_found"])]
+    type: Annotated[str, Field(description="Names the kind.", examples=["urn:vibeinsight:problem:not_found"])]
+    title: Annotated[str, Field(description="The kind in words.", examples=["Not found"])]
+    status: Annotated[int, Field(description="As in the answer's first line.", examples=[404])]
+    detail: Annotated[str, Field(description="What happened, to what, and what to do.")]
+    code: Annotated[str, Field(description="Stable; for programs.", examples=["not_found"])]
     instance: Annotated[str, Field(description="The path that was asked.")]
     request_id: Annotated[str | None, Field(description="Also in the X-Request-ID header and in our log.")]
     errors: Annotated[list[dict[str, Any]] | None, Field(description="Of 422: `field` and `message` of each.")] = None

@@ -3,11 +3,15 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx
+import psycopg
 import pytest
 import structlog
+from pydantic import SecretStr
 
+from cli.stack import Stack
 from shared.domain.ids import OwnerId
 from shared.toolbox import Toolbox
 from tests.integration.api.harness import WITHIN_S, Worker, served
@@ -20,12 +24,29 @@ def _plain_logs() -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.format_exc_info,
-            structlog.processors.KeyValueRenderer(key_order=["event"]),
-        ]
+            structlog.stdlib.render_to_log_kwargs,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def toolbox(stack: Stack) -> Toolbox:
+    """One database and one API for all of these tests: each has owners of its own, and owners do not meet."""
+    database, redis = stack.settings.database_url, stack.settings.redis_url
+    assert database is not None
+    assert redis is not None
+    with psycopg.connect(database.get_secret_value(), autocommit=True) as link:
+        link.execute("CREATE DATABASE api TEMPLATE pristine")
+    own = {"database_url": _other(database, "api"), "redis_url": _other(redis, "1000")}
+    return Toolbox(stack.settings.model_copy(update=own))
+
+
+def _other(url: SecretStr, database: str) -> SecretStr:
+    return SecretStr(urlunsplit(urlsplit(url.get_secret_value())._replace(path=f"/{database}")))
+
+
+@pytest.fixture(scope="session")
 def address(toolbox: Toolbox) -> Iterator[str]:
     with served(toolbox) as url:
         yield url
