@@ -51,7 +51,8 @@ class Catalogue:
         return f"{ratio * 100:.0f} %" if self.language == "en" else f"{ratio * 100:.0f}%"
 
     def seconds(self, seconds: float) -> str:
-        return self.text("unit.seconds", value=f"{seconds:.1f}")
+        """Hundredths below one second, where waits are told apart."""
+        return self.text("unit.seconds", value=f"{seconds:.2f}" if abs(seconds) < 1 else f"{seconds:.1f}")
 
     def duration(self, seconds: float) -> str:
         """Minutes and seconds; seconds alone below a minute."""

@@ -86,8 +86,8 @@ def _coach_interruptions(pair: Pair) -> Indicator:
     client_ms = pair.talk_ms(pair.client)
     rate = len(made) * TEN_MINUTES_MS / max(client_ms, LEAST_RATED_MS)
     worst = max(made, key=lambda i: i.overlap_ms, default=None)
-    moment = (worst.start_ms, worst.by) if worst else (None, None)
-    return Indicator("coach_interruptions", len(made), ramp(rate, 6, 0), *moment, out_of_s=client_ms / 1000)
+    at_ms, by = (worst.start_ms, worst.by) if worst else (None, None)
+    return Indicator("coach_interruptions", len(made), ramp(rate, 6, 0), at_ms, by, client_ms / 1000)
 
 
 def _patience(pair: Pair) -> list[Indicator]:
@@ -143,20 +143,28 @@ def _distance_ms(turn: Speech, at_ms: int) -> int:
 
 def empathy(pair: Pair) -> list[Indicator]:
     said, turns = pair.coach_sentences(), len(pair.turns(pair.coach))
-    told = _longest(pair.turns(pair.client))  # where a reflection would have had most to reflect
+    told_ms, teller = _told_most(pair)
     reflections = sum(sentence.reflection for sentence in said) / max(1, len(pair.coach_questions()))
     feelings = sum(sentence.feeling for sentence in said) / turns
     return [
-        Indicator("reflections", reflections, ramp(reflections, 0, 1), told.start_ms, told.speaker),
-        Indicator("feelings", feelings, ramp(feelings, 0, 0.2), told.start_ms, told.speaker),
+        Indicator("reflections", reflections, ramp(reflections, 0, 1), told_ms, teller),
+        Indicator("feelings", feelings, ramp(feelings, 0, 0.2), told_ms, teller),
     ]
+
+
+def _told_most(pair: Pair) -> tuple[int, SpeakerId]:
+    """The client's longest sentence in the longest turn: where a reflection would have had most to reflect."""
+    turn = _longest(pair.turns(pair.client))
+    inside = [s for s in pair.conversation.said_by([turn.speaker]) if turn.start_ms <= s.start_ms < turn.end_ms]
+    longest = max(inside, key=lambda sentence: len(sentence.segment.text), default=None)
+    return (longest.start_ms if longest else turn.start_ms), turn.speaker
 
 
 def feedback(pair: Pair) -> list[Indicator]:
     affirmed = sum(sentence.affirmation for sentence in pair.coach_sentences()) / len(pair.turns(pair.coach))
     steps = sum(sentence.commitment for sentence in pair.conversation.sentences)
-    told, last = _longest(pair.turns(pair.client)), pair.conversation.floor.turns[-1]
+    (told_ms, teller), last = _told_most(pair), pair.conversation.floor.turns[-1]
     return [
-        Indicator("affirmations", affirmed, ramp(affirmed, 0, 0.2), told.start_ms, told.speaker),
+        Indicator("affirmations", affirmed, ramp(affirmed, 0, 0.2), told_ms, teller),
         Indicator("next_steps", steps, ramp(steps, 0, 2), last.start_ms, last.speaker),
     ]

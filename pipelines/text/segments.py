@@ -1,17 +1,19 @@
 """Readable segments: one speaker, one sentence or a stretch between long pauses.
 
-Words of separate channels are cut channel by channel, so two people who talk at once keep their sentences whole;
-the segments are then put in time order and numbered.
+Two people who talk at once keep their sentences whole, on separate channels and on one; the segments are then put in
+time order and numbered.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pipelines.text.attribution import SpokenWord
 from pipelines.text.script import ends_sentence, join_sentences, join_words
+from shared.domain.ids import SpeakerId
 from shared.domain.insight import Transcript
 from shared.domain.transcript import Segment
 
 LONG_PAUSE_S = 1.0  # longer than a breath inside a sentence (0.2 to 0.6 s)
+MOST_INTERPOSED = 8  # words that fit into a pause below LONG_PAUSE_S
 LONGEST_SEGMENT_S = 20.0  # more without a full stop is a recogniser that writes no punctuation
 
 
@@ -28,18 +30,32 @@ def _streams(words: Sequence[SpokenWord]) -> Iterable[list[SpokenWord]]:
 
 
 def _stretches(stream: list[SpokenWord]) -> list[list[SpokenWord]]:
+    """Two who talk at once are kept apart: a word ends the other's stretch only if it lies wholly in its pause."""
     stretches: list[list[SpokenWord]] = []
+    running: dict[SpeakerId | None, list[SpokenWord]] = {}
     for word in stream:
-        if stretches and not _breaks(stretches[-1][-1], word):
-            stretches[-1].append(word)
-        else:
-            stretches.append([word])
+        own = running.get(word.speaker)
+        if own is None or _breaks(own[-1], word) or _came_between(running, own[-1], word):
+            running[word.speaker] = own = []
+            stretches.append(own)
+        own.append(word)
     return stretches
 
 
 def _breaks(before: SpokenWord, after: SpokenWord) -> bool:
-    pause_s = after.word.start_s - before.word.end_s
-    return before.speaker != after.speaker or pause_s >= LONG_PAUSE_S or ends_sentence(before.word.text)
+    return after.word.start_s - before.word.end_s >= LONG_PAUSE_S or ends_sentence(before.word.text)
+
+
+def _came_between(
+    running: Mapping[SpeakerId | None, Sequence[SpokenWord]], before: SpokenWord, after: SpokenWord
+) -> bool:
+    """Somebody else said a word after `before` ended and before `after` began."""
+    return any(
+        said.word.start_s >= before.word.end_s and said.word.end_s <= after.word.start_s
+        for speaker, others in running.items()
+        if speaker != after.speaker
+        for said in others[-MOST_INTERPOSED:]
+    )
 
 
 def _shortened(stretch: list[SpokenWord]) -> list[list[SpokenWord]]:
