@@ -12,6 +12,8 @@ from api.byte_range import Unsatisfiable, parse_range
 from api.deps import Caller, TheJob, Tools
 from api.errors import problem
 from api.openapi import Responses, problems
+from pipelines.insight.report import render_report
+from pipelines.text.exports import render_transcript
 from shared.domain.errors import Conflict, NotFound
 from shared.domain.ids import JobId, OwnerId
 from shared.domain.job import Stage, StoredFile
@@ -84,10 +86,7 @@ def get_transcript(
     tools: Tools,
     kind: Annotated[TranscriptFormat, Query(alias="format", description="How to write it.")] = TranscriptFormat.JSON,
 ) -> Response:
-    result = tools.ledger.result(caller, job_id)
-    from pipelines.text.exports import render_transcript
-
-    content, media_type = render_transcript(result, kind.value)
+    content, media_type = render_transcript(tools.ledger.result(caller, job_id), kind.value)
     return _export(content, media_type, f"transcript-{job_id}.{kind}")
 
 
@@ -104,10 +103,7 @@ def get_report(
     tools: Tools,
     kind: Annotated[ReportFormat, Query(alias="format", description="How to write it.")] = ReportFormat.JSON,
 ) -> Response:
-    result = tools.ledger.result(caller, job_id)
-    from pipelines.insight.report import render_report
-
-    content, media_type = render_report(result, kind.value)
+    content, media_type = render_report(tools.ledger.result(caller, job_id), kind.value)
     return _export(content, media_type, f"report-{job_id}.{kind}")
 
 

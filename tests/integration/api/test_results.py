@@ -1,12 +1,16 @@
 """What a finished job left, over HTTP."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from shared.domain.ids import OwnerId
 from shared.domain.job import Stage
+from shared.toolbox import Toolbox
+from tests.integration.api.conversation import result_of
 from tests.integration.api.harness import Worker
 
 pytestmark = pytest.mark.integration
@@ -95,3 +99,49 @@ def test_an_unknown_format_is_refused(client: httpx.Client, new_job: NewJob, wha
     """The formats are a list, and the answer names the field."""
     answer = client.get(f"/v1/jobs/{new_job()['id']}/{what}", params={"format": kind})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "format")
+
+
+@pytest.fixture
+def talked(
+    client: httpx.Client, new_job: NewJob, worker: Worker, toolbox: Toolbox, owner: OwnerId, tmp_path: Path
+) -> str:
+    """Where the results of a short conversation are."""
+    job_id = new_job(language="en", roles=["coach", "client"])["id"]
+    worker.complete(job_id, result_of(toolbox.ledger.get_job(owner, job_id), tmp_path))
+    return f"/v1/jobs/{job_id}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "media_type", "begins"),
+    [
+        ("json", "application/json", b"{"),
+        ("srt", "application/x-subrip", b"1\n00:00:00,000 --> "),
+        ("vtt", "text/vtt", b"WEBVTT"),
+        ("txt", "text/plain", b""),
+        ("csv", "text/csv", b""),
+        ("docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document", b"PK"),
+    ],
+)
+def test_the_transcript_comes_in_every_format(
+    client: httpx.Client, talked: str, kind: str, media_type: str, begins: bytes
+) -> None:
+    """As its own type, with a name to save it under, and with the words in it."""
+    answer = client.get(f"{talked}/transcript", params={"format": kind})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].partition(";")[0] == media_type
+    assert f".{kind}" in answer.headers["content-disposition"]
+    assert answer.content.startswith(begins)
+    assert kind == "docx" or "talk about today" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "media_type"), [("json", "application/json"), ("md", "text/markdown"), ("html", "text/html")]
+)
+def test_the_report_comes_in_every_format(client: httpx.Client, talked: str, kind: str, media_type: str) -> None:
+    """Whatever was said in the conversation, the page does not run it."""
+    answer = client.get(f"{talked}/report", params={"format": kind})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].partition(";")[0] == media_type
+    if kind == "html":
+        assert "<script>alert" not in answer.text
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
