@@ -1,0 +1,1 @@
+"""Model weights that arrive inside packages."""
