@@ -171,6 +171,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
         "VIBEINSIGHT_RERING_S": str(settings.rering_s),
         "VIBEINSIGHT_SOFT_LIMIT_S": str(settings.soft_limit_s),
         "VIBEINSIGHT_HARD_LIMIT_S": str(settings.hard_limit_s),
+        **({"VIBEINSIGHT_METRICS_PORT": str(settings.metrics_port)} if settings.metrics_port else {}),
     }
     return os.environ | shown | plain
 

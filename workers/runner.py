@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
@@ -76,10 +77,21 @@ class Runner:
         except Stopped as stopped:
             log.info("run.left", reason=stopped.code)
             return []
+        except SoftTimeLimitExceeded:
+            self._leave_late(claim)
         except Exception as error:
             return self._end_badly(claim, self._judge(claim, error))
         log.info("run.done", next=len(done))
         return done
+
+    def _leave_late(self, claim: Claim) -> NoReturn:
+        """The limit strikes between any two instructions, in an import or in a half-read answer: this process goes."""
+        log.warning("run.timed_out")
+        self._tools.ledger.database.forget_connections()
+        message = f"The stage {claim.run.stage} took longer than {self._settings.soft_limit_s} s"
+        error = JobError("stage_timeout", message, claim.run.stage)
+        self._tools.doorbell.ring(self._end_badly(claim, Failure(error, retryable=True)))
+        raise SystemExit("a new process takes this one's place")
 
     def _work_and_commit(self, claim: Claim, work: StageWork) -> Runs:
         held = Heartbeat(self._runs, claim, lease_s=self._settings.lease_s, beat_s=self._settings.beat_s)
@@ -133,11 +145,6 @@ class Runner:
     def _judge(self, claim: Claim, error: Exception) -> Failure:
         """What is to be said of a failure, and whether another attempt can help."""
         stage = claim.run.stage
-        if isinstance(error, SoftTimeLimitExceeded):
-            self._tools.ledger.database.forget_connections()  # it may have struck while one was being read
-            log.warning("run.timed_out")
-            message = f"The stage {stage} took longer than {self._settings.soft_limit_s} s"
-            return Failure(JobError("stage_timeout", message, stage), retryable=True)
         if isinstance(error, VibeInsightError):
             log.warning("run.failed", code=error.code, reason=error.message)
             return Failure(JobError(error.code, error.message, stage), error.retryable)

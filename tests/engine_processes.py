@@ -1,0 +1,80 @@
+"""Workers and stewards as real processes, and ways to hurt them."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+from shared.domain.job import Stage
+from shared.settings import Settings
+from tests.engine_lab import environment_of
+from workers.__main__ import parse, worker_command
+from workers.workdir import FOLDERS
+
+ROOT = Path(__file__).parents[1]
+
+
+class Processes:
+    """Started here, ended here: nothing outlives the test."""
+
+    def __init__(self, settings: Settings, logs: Path) -> None:
+        self._settings, self._logs = settings, logs
+        self._running: list[psutil.Popen] = []
+
+    def worker(self, *stages: Stage, lab: bool = True, concurrency: int = 2) -> psutil.Popen:
+        chosen = list(stages or Stage)
+        command = worker_command(chosen, parse([*chosen, "--concurrency", str(concurrency)]), self._settings)
+        if lab:
+            command[command.index("workers.app")] = "tests.engine_lab_app"
+        return self._start("worker", command)
+
+    def steward(self) -> psutil.Popen:
+        return self._start("steward", [sys.executable, "-m", "workers", "steward"])
+
+    def log(self) -> str:
+        return "".join(path.read_text() for path in sorted(self._logs.glob("*.log")))
+
+    def stop(self) -> None:
+        for process in self._running:
+            kill_tree(process)
+
+    def _start(self, name: str, command: Sequence[str]) -> psutil.Popen:
+        with (self._logs / f"{len(self._running)}-{name}.log").open("w") as log:
+            process = psutil.Popen(
+                command,
+                cwd=ROOT,
+                env=environment_of(self._settings),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._running.append(process)
+        return process
+
+
+def kill_tree(process: psutil.Popen) -> None:
+    """The process and its children, at once and by their ids."""
+    try:
+        family = [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        family = [process]
+    for member in family:
+        send(member.pid, signal.SIGKILL)
+    process.wait(10)
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def child_of_run(token: str) -> int | None:
+    """The process that works on a run: its folder is named after it."""
+    found = list(FOLDERS.glob(f"*-{token}"))
+    return int(found[0].name.partition("-")[0]) if found else None
