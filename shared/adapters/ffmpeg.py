@@ -177,15 +177,21 @@ def _command(path: Path, channels: int, mix: Path, sides: tuple[Path, ...], *, d
     # `async` and `first_pts` put silence where the recording has a gap or begins late: its time line is kept.
     # Done on small samples, for FFmpeg holds a whole gap in memory.
     steady = small.filter("aresample", **{"async": 1, "first_pts": 0})
-    if denoise:
-        steady = steady.filter("afftdn")
-    copies = steady.filter("asetnsamples", n=_FRAME, p=0).filter_multi_output("asplit", 1 + len(sides))
+    heard = _denoised(steady) if denoise else steady
+    copies = heard.filter("asetnsamples", n=_FRAME, p=0).filter_multi_output("asplit", 1 + len(sides))
     outputs = [_flac(_mono(copies[0], channels), mix)]
     outputs += [_flac(copies[side + 1].filter("pan", f"mono|c0<c{side}"), file) for side, file in enumerate(sides)]
     quiet, telling = ["-nostdin", "-hide_banner", "-nostats", "-loglevel", "warning"], ["-progress", "pipe:1"]
     options = [*quiet, *telling, "-stats_period", "0.25"]
     compiled = ffmpeg.merge_outputs(*outputs).global_args(*options, "-filter_complex_threads", "1")
     return list(map(str, compiled.compile(cmd=ffmpeg_binary(), overwrite_output=True)))
+
+
+def _denoised(stream: Any) -> Any:
+    """4 dB better at 10 dB of white noise. The filter gives all 25 ms late: as much is added and taken off."""
+    late = SAMPLE_RATE_HZ // 40
+    filtered = stream.filter("apad", pad_len=late).filter("afftdn", nr=12, nf=-40)
+    return filtered.filter("atrim", start_sample=late).filter("asetpts", "PTS-STARTPTS")
 
 
 def _mono(stream: Any, channels: int) -> Any:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
-from shared.domain.errors import DecodeTimedOut, StorageUnavailable
+from shared.domain.errors import DecodeTimedOut, SetupError, StorageUnavailable
 
 _MEMORY_BYTES = 1024**3  # addresses, of which a decode touches 80 MB; a hostile file must not take the worker along
 _LOG_BYTES = 64_000  # of its complaints; a damaged file makes one a frame
@@ -45,7 +45,10 @@ def _running(
     command: list[str], complaints: IO[bytes], time_limit_s: float
 ) -> Iterator[tuple[subprocess.Popen[str], threading.Event]]:
     """A process group of its own, so that a signal to the worker leaves the ending to us."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True, process_group=0)
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True, process_group=0)
+    except OSError as error:
+        raise SetupError(f"ffmpeg cannot be started ({error.strerror}): see $FFMPEG_BINARY and PATH") from error
     resource.prlimit(process.pid, resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     expired = threading.Event()
 
