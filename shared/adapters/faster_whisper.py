@@ -12,15 +12,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from shared.adapters.recordings import read_recording
 from shared.adapters.weights.whisper_base import SHA256, whisper_base
 from shared.adapters.whisper.decoder import SILENCE_S, TRAINED_S, Clip, Decoded, Decoder, encode
 from shared.adapters.whisper.guards import believed, better, doubtful
 from shared.adapters.whisper.windows import Window, plan_windows
 from shared.adapters.whisper.words import ascending, in_speech
 from shared.domain.audio import SAMPLE_RATE_HZ, LanguageGuess, Span
-from shared.domain.errors import NotAudio, ProviderRejected, SetupError
+from shared.domain.errors import ProviderRejected, SetupError
 from shared.domain.transcript import Provenance, Word
 from shared.ports.speech import Recognised, Samples
 from shared.ports.tick import Tick
@@ -57,13 +56,13 @@ class FasterWhisper:
         )
 
     def detect_language(self, audio: Path, speech: Sequence[Span]) -> LanguageGuess | None:
-        return self._detect(_read(audio), speech) if speech else None
+        return self._detect(read_recording(audio), speech) if speech else None
 
     def transcribe(self, audio: Path, *, speech: Sequence[Span], language: str | None, tick: Tick) -> Recognised:
         known = LanguageGuess(language, 1.0) if language else None
         if not speech:
             return Recognised((), known, 0)
-        samples = _read(audio)
+        samples = read_recording(audio)
         guess = known or self._detect(samples, speech)
         decoder = Decoder(self._model, self._supported(guess.code), self._settings.whisper_beam_size)
         words, dropped = _Reading(decoder, samples, speech).words(tick)
@@ -95,7 +94,7 @@ class FasterWhisper:
         from faster_whisper import WhisperModel
 
         name = self._settings.whisper_model
-        source = whisper_base(self._settings.model_cache) if name == "base" else name
+        source = whisper_base(self._settings) if name == "base" else name
         try:
             return WhisperModel(
                 str(source), device="cpu", compute_type=COMPUTE_TYPE, cpu_threads=self._settings.engine_threads
@@ -176,18 +175,6 @@ def _batches(windows: list[Window]) -> Iterator[list[Window]]:
     ordered = sorted(windows, key=lambda window: window.duration_s)
     for first in range(0, len(ordered), BATCH):
         yield ordered[first : first + BATCH]
-
-
-def _read(audio: Path) -> Samples:
-    import soundfile
-
-    try:
-        samples, rate = soundfile.read(audio, dtype="float32")
-    except soundfile.LibsndfileError as error:
-        raise NotAudio("A prepared recording cannot be read; process the source again") from error
-    if rate != SAMPLE_RATE_HZ or samples.ndim != 1:
-        raise NotAudio(f"A prepared recording must be mono at {SAMPLE_RATE_HZ} Hz; process the source again")
-    return np.asarray(samples, np.float32)
 
 
 def _fingerprint(folder: Path) -> str:

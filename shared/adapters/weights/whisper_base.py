@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from shared.domain.errors import SetupError
+from shared.settings import Settings
 
 # sha256 of the joined file: the same as of model.bin in Systran/faster-whisper-base, revision ebe41f70.
 SHA256 = "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"
@@ -20,9 +21,9 @@ _BLOCK_BYTES = 4 * 1024**2
 _MEND = "run `make setup` (the extra `models`), or set VIBEINSIGHT_WHISPER_MODEL to a CTranslate2 folder"
 
 
-def whisper_base(cache: Path) -> Path:
-    """The folder to load. Raises SetupError when the packages are missing or their content is not the known one."""
-    folder = cache / f"whisper-base-{SHA256[:12]}"
+def whisper_base(settings: Settings) -> Path:
+    """The folder to load, in the model cache. Raises SetupError when the packages are missing or damaged."""
+    folder = settings.model_cache / f"whisper-base-{SHA256[:12]}"
     if not folder.is_dir():
         _assemble(folder)
     return folder

@@ -128,8 +128,13 @@ def _cut(audio: Samples, stretch: _Stretch, limit_s: float) -> list[_Stretch]:
 
 def _beginnings(stretches: list[_Stretch], end: int, limit_s: float) -> range:
     """Where a window that ends before stretch `end` may begin: at least its last stretch alone."""
-    begin = end - 1
-    while begin > 0 and Window(_joined(stretches[begin - 1 : end])).duration_s <= limit_s:
+    begin, total_s = end - 1, stretches[end - 1].span.duration_s
+    while begin > 0:
+        before, after = stretches[begin - 1].span, stretches[begin].span
+        silence_s = after.start_s - before.end_s
+        total_s += before.duration_s + (silence_s if silence_s <= JOIN_S else 0.0)
+        if total_s > limit_s:
+            break
         begin -= 1
     return range(begin, end)
 

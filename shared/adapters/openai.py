@@ -1,0 +1,181 @@
+"""Speech to text by OpenAI, or any server that speaks its transcription call with word times.
+
+Only speech is sent, as FLAC, in pieces cut in pauses: the server's 25 MB are never reached, silence is not paid for
+and nothing can be invented in it. `gpt-4o-transcribe` and its kind give no word times, without which nobody can say who
+said a word: they are refused instead of being filled up with guesses.
+"""
+
+import io
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import httpx
+import soundfile
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+
+from shared.adapters.openai_reply import language_of, words_of
+from shared.adapters.recordings import read_recording
+from shared.adapters.whisper.windows import Window, plan_windows
+from shared.adapters.whisper.words import ascending, in_speech
+from shared.domain.audio import SAMPLE_RATE_HZ, LanguageGuess, Span
+from shared.domain.errors import ProviderError, ProviderRejected, ProviderUnavailable, SetupError
+from shared.domain.transcript import Provenance, Word
+from shared.ports.speech import Recognised, Samples
+from shared.ports.tick import Tick
+from shared.settings import Settings
+
+PIECE_S = 300.0  # 9.6 MB before FLAC halves them; the server writes down a minute in about three seconds
+WITHOUT_WORD_TIMES = ("gpt-4o",)  # models that answer with text alone
+NO_CREDIT = "insufficient_quota"  # a 429 that waiting does not mend
+RECIPE = 1  # raise it with every change of what is sent or read
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Retries within one call. Longer trouble is the ledger's: it tries the stage again in minutes."""
+
+    timeout_s: float = 100.0  # two tries fit into the stage's 240 s
+    attempts: int = 3
+    first_wait_s: float = 1.0  # doubled each time
+    longest_wait_s: float = 20.0  # asked to wait longer, we give the worker free
+    sleep: Callable[[float], None] = time.sleep
+
+
+class OpenAITranscriber:
+    """Port `Transcriber`."""
+
+    def __init__(self, settings: Settings, patience: Patience | None = None) -> None:
+        self._settings = settings
+        self._patience = patience or Patience()
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        from importlib.metadata import version
+
+        return Provenance(
+            provider="openai",
+            model=self._settings.openai_transcribe_model,
+            version=version("openai"),
+            parameters={"response_format": "verbose_json", "temperature": 0, "recipe": RECIPE},
+        )
+
+    def detect_language(self, audio: Path, speech: Sequence[Span]) -> LanguageGuess | None:
+        """The provider finds out by itself, with each transcription."""
+        return None
+
+    def transcribe(self, audio: Path, *, speech: Sequence[Span], language: str | None, tick: Tick) -> Recognised:
+        known = LanguageGuess(language, 1.0) if language else None
+        if not speech:
+            return Recognised((), known, 0)
+        samples = read_recording(audio)
+        words, dropped, guess = list[Word](), 0, known
+        for window in plan_windows(samples, speech, PIECE_S):
+            reply = self._ask(_flac(window.samples(samples)), language)
+            kept, refused = _placed(window, reply, speech)
+            words += kept
+            dropped += refused
+            guess = guess or language_of(reply)
+            tick(window.pieces[-1].end_s)
+        return Recognised(ascending(words, len(samples) / SAMPLE_RATE_HZ), guess, dropped)
+
+    def _ask(self, piece: bytes, language: str | None) -> Any:
+        retrying = Retrying(
+            retry=retry_if_exception_type(ProviderUnavailable),
+            stop=stop_after_attempt(self._patience.attempts),
+            wait=self._wait_s,
+            sleep=self._patience.sleep,
+            reraise=True,
+        )
+        return retrying(self._ask_once, piece, language)
+
+    def _ask_once(self, piece: bytes, language: str | None) -> Any:
+        import openai
+
+        try:
+            reply = self._client.audio.transcriptions.create(
+                file=("speech.flac", piece, "audio/flac"),
+                model=self._settings.openai_transcribe_model,
+                response_format="verbose_json",
+                timestamp_granularities=["word", "segment"],
+                temperature=0,
+                language=language if language else openai.omit,
+            )
+        except openai.APIStatusError as error:
+            raise _refusal(error, self._patience.longest_wait_s) from None  # its text may repeat parts of the key
+        except (openai.APIError, httpx.HTTPError, json.JSONDecodeError) as error:
+            raise ProviderUnavailable(
+                f"OpenAI did not answer whole ({type(error).__name__}); try again later"
+            ) from None
+        if getattr(reply, "words", None) is None:
+            raise ProviderRejected("OpenAI's answer holds no word times; use the model whisper-1")
+        return reply
+
+    def _wait_s(self, state: RetryCallState) -> float:
+        """What the server asked for, else twice as long each time."""
+        error = state.outcome.exception() if state.outcome else None
+        asked_s = error.details.get("retry_after_s") if isinstance(error, ProviderError) else None
+        doubled_s = self._patience.first_wait_s * float(2 ** (state.attempt_number - 1))
+        return min(asked_s if isinstance(asked_s, float) else doubled_s, self._patience.longest_wait_s)
+
+    @cached_property
+    def _client(self) -> Any:
+        import openai
+
+        model = self._settings.openai_transcribe_model
+        if model.startswith(WITHOUT_WORD_TIMES):
+            raise SetupError(f"{model} gives no word times; set VIBEINSIGHT_OPENAI_TRANSCRIBE_MODEL to whisper-1")
+        if self._settings.openai_api_key is None:
+            raise SetupError("No key for OpenAI: set OPENAI_API_KEY, or VIBEINSIGHT_TRANSCRIBER to faster-whisper")
+        return openai.OpenAI(
+            api_key=self._settings.openai_api_key.get_secret_value(),
+            base_url=self._settings.openai_base_url,
+            max_retries=0,
+            timeout=self._patience.timeout_s,
+        )
+
+
+def _refusal(error: Any, longest_wait_s: float) -> ProviderError:
+    status = int(error.status_code)
+    if status in (401, 403):
+        return ProviderRejected(f"OpenAI refused the key (HTTP {status}): check OPENAI_API_KEY")
+    if error.code == NO_CREDIT:
+        return ProviderRejected("OpenAI says that the account has no credit left: check its plan and billing")
+    if status not in (408, 409, 429) and status < 500:
+        return ProviderRejected(f"OpenAI refused the recording (HTTP {status}, code {error.code})")
+    after_s = _seconds(error.response.headers.get("retry-after"))
+    message = f"OpenAI is not available (HTTP {status}); try again later"
+    if after_s is not None and after_s > longest_wait_s:
+        return _Later(message, retry_after_s=after_s)
+    return ProviderUnavailable(message, retry_after_s=after_s)
+
+
+class _Later(ProviderError):
+    """Available again, but later than a worker should wait: the ledger tries the stage again."""
+
+    code, http_status, retryable = ProviderUnavailable.code, ProviderUnavailable.http_status, True
+
+
+def _seconds(header: str | None) -> float | None:
+    """A Retry-After in seconds; the rarer form with a date is left to our own waiting."""
+    return float(header) if header and header.isdecimal() else None
+
+
+def _placed(window: Window, reply: Any, speech: Sequence[Span]) -> tuple[list[Word], int]:
+    said = words_of(reply)
+    placed = []
+    for word in said:
+        spoken = in_speech(window.span(word.start_s, word.end_s), speech)
+        if spoken is not None:
+            placed.append(Word(spoken.start_s, spoken.end_s, word.text, word.probability))
+    return placed, len(said) - len(placed)
+
+
+def _flac(samples: Samples) -> bytes:
+    target = io.BytesIO()
+    soundfile.write(target, samples, SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
+    return target.getvalue()
