@@ -122,14 +122,14 @@ class _Assembler:
         buffer.extend(data)
 
 
-async def read_form(request: Request) -> AsyncIterator[Event]:
-    """The form's parts in the order they come. Raises InvalidInput for what is no form."""
+async def read_form(request: Request, *, stalled_s: float = STALLED_S) -> AsyncIterator[Event]:
+    """The form's parts in the order they come. Raises InvalidInput for what is no form, UploadStalled when it stops."""
     content_type, options = parse_options_header(request.headers.get("content-type", ""))
     if content_type != b"multipart/form-data" or not options.get(b"boundary"):
         raise InvalidInput("Send multipart/form-data with a part `file`, as `curl -F file=@meeting.m4a` does")
     assembler = _Assembler()
     parser = MultipartParser(options[b"boundary"], _callbacks(assembler))
-    async for piece in _pieces(request):
+    async for piece in _pieces(request, stalled_s):
         _feed(parser, piece)
         while assembler.events:
             yield assembler.events.popleft()
@@ -149,14 +149,14 @@ def _feed(parser: MultipartParser, piece: bytes) -> None:
         raise InvalidInput("The body is not a well-formed multipart form") from error
 
 
-async def _pieces(request: Request) -> AsyncIterator[bytes]:
+async def _pieces(request: Request, stalled_s: float) -> AsyncIterator[bytes]:
     stream = request.stream()
     while True:
         try:
-            async with asyncio.timeout(STALLED_S):
+            async with asyncio.timeout(stalled_s):
                 piece = await anext(stream, None)
         except TimeoutError:
-            raise UploadStalled(f"Nothing came for {STALLED_S:.0f} s; the upload was given up") from None
+            raise UploadStalled(f"Nothing came for {stalled_s:.0f} s; the upload was given up") from None
         if piece is None:
             return
         yield piece

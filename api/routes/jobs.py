@@ -8,7 +8,7 @@ from fastapi import APIRouter, BackgroundTasks, Body, Query, Request, Response
 from api.deps import Caller, IdempotencyKey, TheJob, Tools
 from api.intake import body_hash, find_source
 from api.openapi import problems
-from api.receive import Receiver, discard_upload
+from api.receive import Received, Receiver, discard_upload
 from api.schemas import FILE_FORM, JobIn, JobOut, JobPageOut, RetryIn
 from shared.domain.errors import Conflict
 from shared.domain.ids import JobId, OwnerId
@@ -73,27 +73,26 @@ async def create_job_from_file(
     """
     receiver = Receiver(tools, caller, request.app.state.upload_slots)
     received = await receiver.receive(request)
-    hashed = body_hash(received.fields, received.sha256)
-
-    def create() -> Created:
-        created = tools.ledger.create_job(
-            caller,
-            source=Source(SourceKind.UPLOAD, received.upload.id, received.upload.filename),
-            options=received.fields.to_options(),
-            session_id=received.fields.session_id,
-            idempotency_key=idempotency_key,
-            body_hash=hashed,
-        )
-        if not created.fresh:  # the job of then has its own copy
-            discard_upload(tools, received.upload)
-        return created
-
     try:
-        created = await run_sync(create)
+        created = await run_sync(_create_from_upload, tools, caller, received, idempotency_key)
     except Conflict:
         await receiver.discard()
         raise
     return accepted(tools, created, after, response)
+
+
+def _create_from_upload(tools: Toolbox, owner: OwnerId, received: Received, idempotency_key: str | None) -> Created:
+    created = tools.ledger.create_job(
+        owner,
+        source=Source(SourceKind.UPLOAD, received.upload.id, received.upload.filename),
+        options=received.fields.to_options(),
+        session_id=received.fields.session_id,
+        idempotency_key=idempotency_key,
+        body_hash=body_hash(received.fields, received.sha256),
+    )
+    if not created.fresh:  # the job of then has its own copy
+        discard_upload(tools, received.upload)
+    return created
 
 
 def accepted(tools: Toolbox, created: Created, after: BackgroundTasks, response: Response) -> JobOut:

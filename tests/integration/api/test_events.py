@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from shared.domain.job import Stage
+from shared.toolbox import Toolbox
 from tests.integration.api.harness import Worker, wait_until
 
 pytestmark = pytest.mark.integration
@@ -107,3 +108,18 @@ def test_a_last_event_that_is_no_version_is_refused(client: httpx.Client, new_jo
     """It is a number we gave out, or a mistake."""
     answer = client.get(f"/v1/jobs/{new_job()['id']}/events", headers={"Last-Event-ID": last})
     assert answer.status_code == 422
+
+
+def test_a_lost_listener_costs_nothing(client: httpx.Client, new_job: NewJob, worker: Worker, toolbox: Toolbox) -> None:
+    """When the connection that listens is cut, an open stream still tells everything to the end."""
+    job = new_job()
+    with _stream(client, job["id"]) as events:
+        next(events)
+        with toolbox.ledger.database.begin() as connection:
+            cut = connection.exec_driver_sql(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND query LIKE 'LISTEN%%'"
+            ).scalar_one()
+        assert cut >= 1
+        worker.complete(job["id"], {})
+        assert list(events)[-1][1]["status"] == "completed_with_warnings"

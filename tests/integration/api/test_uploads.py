@@ -57,6 +57,17 @@ def test_a_large_recording_goes_up_in_parts(client: httpx.Client, toolbox: Toolb
     assert b"".join(toolbox.objects.stream(key, 64 * MIB - 1, size - 1)) == b"\x04" + b"\x05" * 5
 
 
+def test_completing_again_after_an_unheard_answer(client: httpx.Client, toolbox: Toolbox, owner: OwnerId) -> None:
+    """The store had joined the parts, the ledger had not noted it: asking again ends well."""
+    upload = toolbox.ledger.create_upload(owner, filename="a.wav", content_type="audio/wav", bytes=5)
+    multipart_id, parts = toolbox.objects.start_multipart(upload.key, "audio/wav", 1, 60)
+    toolbox.ledger.expect_parts(owner, upload.id, multipart_id)
+    etag = httpx.put(parts[0].url, content=b"12345").raise_for_status().headers["etag"]
+    toolbox.objects.complete_multipart(upload.key, multipart_id, [etag])
+    answer = client.post(f"/v1/uploads/{upload.id}/complete", json={"etags": [etag]})
+    assert (answer.status_code, answer.json()["completed"]) == (200, True)
+
+
 def test_an_upload_of_another_size_is_dropped(client: httpx.Client, toolbox: Toolbox, owner: OwnerId) -> None:
     """Who declares 3 bytes and sends 9 has neither upload nor object."""
     asked = client.post("/v1/uploads", json={"filename": "a.wav", "bytes": 3}).json()

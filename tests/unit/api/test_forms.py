@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 
+from api.errors import UploadStalled
 from api.forms import MAX_FIELD_BYTES, Field, FileBegin, FileBytes, FileEnd, FileReader, read_form
 from api.receive import parse_fields
 from shared.domain.errors import InvalidInput, PayloadTooLarge
@@ -86,6 +87,23 @@ def test_what_is_no_form_is_refused(body: bytes, content_type: str) -> None:
     """Whatever is sent, the answer is a refusal that says so, and memory stays bounded."""
     with pytest.raises(InvalidInput):
         asyncio.run(_all(_request(iter([body]), content_type)))
+
+
+def test_a_sender_that_falls_silent_is_given_up() -> None:
+    """A client that is gone without a word does not hold its place for ever."""
+
+    async def receive() -> dict[str, object]:
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sends")
+
+    headers = [(b"content-type", f"multipart/form-data; boundary={BOUNDARY}".encode())]
+    request = Request({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive)  # type: ignore[arg-type]
+
+    async def read() -> None:
+        with pytest.raises(UploadStalled):
+            await anext(read_form(request, stalled_s=0.01))
+
+    asyncio.run(read())
 
 
 async def _pieces(*pieces: bytes) -> AsyncIterator[FileBytes | FileEnd]:
