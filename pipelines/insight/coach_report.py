@@ -7,7 +7,7 @@ from pipelines.insight.catalogue import Catalogue
 from pipelines.insight.coaching import Assessment, assess, pair_of
 from pipelines.insight.conversation import Conversation
 from pipelines.insight.diagnosis import diagnose
-from pipelines.insight.events import conversation_events
+from pipelines.insight.events import conversation_events, silence_events
 from pipelines.insight.metrics import measure_metrics, metrics_without_speakers
 from pipelines.insight.not_measured import reasons
 from pipelines.insight.prescriptions import prescribe
@@ -74,7 +74,7 @@ def insight_without_speakers(conversation: Conversation, reason: str, texts: Cat
         speaker_analysis=_speaker_analysis(metrics),
         coaching_skills=CoachingSkills(**dict.fromkeys(SKILLS, unscored)),
         emotion_analysis=NO_EMOTION,
-        conversation_events=conversation_events(conversation, metrics.reflective_silences, texts.speakers(()), texts),
+        conversation_events=tuple(silence_events(metrics.reflective_silences, texts.speakers(()), texts)),
         diagnosis=None,
         prescriptions=(),
         summary=texts.text(f"summary.{reason}"),

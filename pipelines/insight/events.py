@@ -20,7 +20,7 @@ def conversation_events(
     found = [
         *_interruptions(conversation, names, texts),
         *_overlaps(conversation, names, texts),
-        *_silences(silences, names, texts),
+        *silence_events(silences, names, texts),
         *_monologues(conversation, names, texts),
     ]
     return tuple(sorted(found, key=lambda event: (event.time, event.type)))
@@ -47,7 +47,10 @@ def _who_came_in(conversation: Conversation, at_ms: int) -> SpeakerId | None:
     return next((s for s, own in conversation.by_speaker.items() if any(b[0] == at_ms for b in own)), None)
 
 
-def _silences(silences: tuple[ReflectiveSilence, ...], names: Names, texts: Catalogue) -> Iterator[ConversationEvent]:
+def silence_events(
+    silences: tuple[ReflectiveSilence, ...], names: Names, texts: Catalogue
+) -> Iterator[ConversationEvent]:
+    """Also the only events that are known where speakers are not."""
     for silence in silences:
         description = texts.text("event.silence", after=names[silence.after], by=names[silence.broken_by])
         yield ConversationEvent(EventType.SILENCE, silence.broken_by, silence.start_s, silence.duration_s, description)
