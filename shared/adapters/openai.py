@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import httpx
 import soundfile
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from shared.adapters.openai_reply import language_of, words_of
 from shared.adapters.recordings import read_recording
@@ -55,8 +56,6 @@ class OpenAITranscriber:
 
     @cached_property
     def provenance(self) -> Provenance:
-        from importlib.metadata import version
-
         return Provenance(
             provider="openai",
             model=self._settings.openai_transcribe_model,
@@ -85,7 +84,7 @@ class OpenAITranscriber:
 
     def _ask(self, piece: bytes, language: str | None) -> Any:
         retrying = Retrying(
-            retry=retry_if_exception_type(ProviderUnavailable),
+            retry=retry_if_exception(self._worth_waiting),
             stop=stop_after_attempt(self._patience.attempts),
             wait=self._wait_s,
             sleep=self._patience.sleep,
@@ -106,21 +105,21 @@ class OpenAITranscriber:
                 language=language if language else openai.omit,
             )
         except openai.APIStatusError as error:
-            raise _refusal(error, self._patience.longest_wait_s) from None  # its text may repeat parts of the key
+            raise _refusal(error) from None  # its text may repeat parts of the key
         except (openai.APIError, httpx.HTTPError, json.JSONDecodeError) as error:
-            raise ProviderUnavailable(
-                f"OpenAI did not answer whole ({type(error).__name__}); try again later"
-            ) from None
-        if getattr(reply, "words", None) is None:
+            fault = type(error).__name__
+            raise ProviderUnavailable(f"OpenAI's answer did not arrive whole ({fault}); try again later") from None
+        if getattr(reply, "words", None) is None and getattr(reply, "text", "").strip():
             raise ProviderRejected("OpenAI's answer holds no word times; use the model whisper-1")
         return reply
 
     def _wait_s(self, state: RetryCallState) -> float:
         """What the server asked for, else twice as long each time."""
-        error = state.outcome.exception() if state.outcome else None
-        asked_s = error.details.get("retry_after_s") if isinstance(error, ProviderError) else None
-        doubled_s = self._patience.first_wait_s * float(2 ** (state.attempt_number - 1))
-        return min(asked_s if isinstance(asked_s, float) else doubled_s, self._patience.longest_wait_s)
+        asked_s = _asked_s(state.outcome.exception() if state.outcome else None)
+        return asked_s if asked_s is not None else self._patience.first_wait_s * 2.0 ** (state.attempt_number - 1)
+
+    def _worth_waiting(self, error: BaseException) -> bool:
+        return isinstance(error, ProviderUnavailable) and (_asked_s(error) or 0.0) <= self._patience.longest_wait_s
 
     @cached_property
     def _client(self) -> Any:
@@ -139,7 +138,7 @@ class OpenAITranscriber:
         )
 
 
-def _refusal(error: Any, longest_wait_s: float) -> ProviderError:
+def _refusal(error: Any) -> ProviderError:
     status = int(error.status_code)
     if status in (401, 403):
         return ProviderRejected(f"OpenAI refused the key (HTTP {status}): check OPENAI_API_KEY")
@@ -147,17 +146,15 @@ def _refusal(error: Any, longest_wait_s: float) -> ProviderError:
         return ProviderRejected("OpenAI says that the account has no credit left: check its plan and billing")
     if status not in (408, 409, 429) and status < 500:
         return ProviderRejected(f"OpenAI refused the recording (HTTP {status}, code {error.code})")
-    after_s = _seconds(error.response.headers.get("retry-after"))
-    message = f"OpenAI is not available (HTTP {status}); try again later"
-    if after_s is not None and after_s > longest_wait_s:
-        return _Later(message, retry_after_s=after_s)
-    return ProviderUnavailable(message, retry_after_s=after_s)
+    return ProviderUnavailable(
+        f"OpenAI is not available (HTTP {status}); try again later",
+        retry_after_s=_seconds(error.response.headers.get("retry-after")),
+    )
 
 
-class _Later(ProviderError):
-    """Available again, but later than a worker should wait: the ledger tries the stage again."""
-
-    code, http_status, retryable = ProviderUnavailable.code, ProviderUnavailable.http_status, True
+def _asked_s(error: BaseException | None) -> float | None:
+    asked_s = error.details.get("retry_after_s") if isinstance(error, ProviderUnavailable) else None
+    return asked_s if isinstance(asked_s, float) else None
 
 
 def _seconds(header: str | None) -> float | None:

@@ -9,68 +9,15 @@ from shared.domain.audio import LanguageGuess
 
 UNKNOWN = 0.0  # a probability that the reply does not give
 # The reply names the language in English. These are the languages that the provider supports, in ISO 639-1.
-CODES = dict(
-    pair.split(":")
-    for pair in [
-        "afrikaans:af",
-        "arabic:ar",
-        "armenian:hy",
-        "azerbaijani:az",
-        "belarusian:be",
-        "bosnian:bs",
-        "bulgarian:bg",
-        "catalan:ca",
-        "chinese:zh",
-        "croatian:hr",
-        "czech:cs",
-        "danish:da",
-        "dutch:nl",
-        "english:en",
-        "estonian:et",
-        "finnish:fi",
-        "french:fr",
-        "galician:gl",
-        "german:de",
-        "greek:el",
-        "hebrew:he",
-        "hindi:hi",
-        "hungarian:hu",
-        "icelandic:is",
-        "indonesian:id",
-        "italian:it",
-        "japanese:ja",
-        "kannada:kn",
-        "kazakh:kk",
-        "korean:ko",
-        "latvian:lv",
-        "lithuanian:lt",
-        "macedonian:mk",
-        "malay:ms",
-        "marathi:mr",
-        "maori:mi",
-        "nepali:ne",
-        "norwegian:no",
-        "persian:fa",
-        "polish:pl",
-        "portuguese:pt",
-        "romanian:ro",
-        "russian:ru",
-        "serbian:sr",
-        "slovak:sk",
-        "slovenian:sl",
-        "spanish:es",
-        "swahili:sw",
-        "swedish:sv",
-        "tagalog:tl",
-        "tamil:ta",
-        "thai:th",
-        "turkish:tr",
-        "ukrainian:uk",
-        "urdu:ur",
-        "vietnamese:vi",
-        "welsh:cy",
-    ]
-)
+_NAMED = """
+afrikaans:af arabic:ar armenian:hy azerbaijani:az belarusian:be bosnian:bs bulgarian:bg catalan:ca chinese:zh
+croatian:hr czech:cs danish:da dutch:nl english:en estonian:et finnish:fi french:fr galician:gl german:de greek:el
+hebrew:he hindi:hi hungarian:hu icelandic:is indonesian:id italian:it japanese:ja kannada:kn kazakh:kk korean:ko
+latvian:lv lithuanian:lt macedonian:mk malay:ms marathi:mr maori:mi nepali:ne norwegian:no persian:fa polish:pl
+portuguese:pt romanian:ro russian:ru serbian:sr slovak:sk slovenian:sl spanish:es swahili:sw swedish:sv tagalog:tl
+tamil:ta thai:th turkish:tr ukrainian:uk urdu:ur vietnamese:vi welsh:cy
+"""
+CODES = dict(pair.split(":") for pair in _NAMED.split())
 
 
 def language_of(reply: Any) -> LanguageGuess | None:
