@@ -1,5 +1,6 @@
 """Cut a recording into pieces that are recognised side by side. Cuts lie in silence; offsets are integer samples."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,8 +14,12 @@ MAX_SAMPLES = 300 * SAMPLE_RATE_HZ  # 5 min are recognised in 90 s at most, well
 SPLIT_FROM_SAMPLES = 60 * SAMPLE_RATE_HZ  # below this a second process gains less than its start costs
 _SPEECH_A_PIECE_S = 20.0  # less does not repay a recogniser's window of 30 s
 _PLANNED_SAMPLES = 240 * SAMPLE_RATE_HZ  # leaves the cuts room to move below the limit
+_PAUSE_SAMPLES = 30 * SAMPLE_RATE_HZ  # a longer silence needs no piece of its own
 _REACHES = (0.1, 0.25, 0.5)  # of a piece: how far a cut moves to find silence; near ones keep the pieces even
 _QUIET_BLOCKS = 6  # a forced cut wants 0.2 s that are quiet as a whole, not one block between two beats
+
+
+Stretch = tuple[int, int]  # half-open, in samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,34 +42,38 @@ def cut(samples: int, speech: Sequence[Span], pieces: int, levels: Levels) -> tu
 
     Pieces without speech are left out.
     """
-    if samples < SPLIT_FROM_SAMPLES:
-        pieces = 1
-    pieces = min(pieces, max(1, int(_seconds(speech) / _SPEECH_A_PIECE_S)))
-    edges = [0, *_cuts(samples, speech, pieces, levels), samples]
+    gaps = _gaps(speech, samples)
+    count = _count(samples, gaps, _seconds(speech), pieces)
+    edges = [0, *_cuts(samples, speech, gaps, count, levels), samples]
     found = (Piece(start, end - start, _within(speech, start, end)) for start, end in pairwise(edges))
     return tuple(piece for piece in found if piece.speech)
 
 
-def _cuts(samples: int, speech: Sequence[Span], pieces: int, levels: Levels) -> list[int]:
-    """From left to right: each piece gets an equal part of the speech that is left."""
-    gaps, cuts, start = _gaps(speech, samples), list[int](), 0
-    left = max(pieces, _balanced(samples, pieces))
-    while (left := max(left, -(-(samples - start) // MAX_SAMPLES))) > 1:
-        latest = min(start + MAX_SAMPLES, samples - 1)
-        target = min(_after_speech(speech, start, _speech_from(speech, start) / left), latest)
-        start = _best_cut(gaps, start, max(target, start + 1), latest, levels)
+def _count(samples: int, gaps: Sequence[Stretch], speech_s: float, pieces: int) -> int:
+    """A whole number of rounds for `pieces` workers, of no more workers than are worth it."""
+    if samples < SPLIT_FROM_SAMPLES:
+        return 1
+    workers = min(pieces, max(1, int(speech_s / _SPEECH_A_PIECE_S)))
+    idle = sum(max(0, end - begin - _PAUSE_SAMPLES) for begin, end in gaps)
+    return workers * math.ceil((samples - idle) / (_PLANNED_SAMPLES * workers))
+
+
+def _cuts(samples: int, speech: Sequence[Span], gaps: Sequence[Stretch], count: int, levels: Levels) -> list[int]:
+    """From left to right, each piece with an equal part of the speech, and none longer than the limit."""
+    cuts, start = list[int](), 0
+    part_s = _seconds(speech) / count
+    while part_s > 0:
+        left_s = _seconds(_within(speech, start, samples))
+        left, latest = min(round(left_s / part_s), count - len(cuts)), min(start + MAX_SAMPLES, samples - 1)
+        if left <= 1 and samples - start <= MAX_SAMPLES:
+            break
+        wanted = _after_speech(speech, start, left_s / left) if left > 1 else latest
+        start = _best_cut(gaps, start, min(wanted, latest), latest, levels)
         cuts.append(start)
-        left -= 1
     return cuts
 
 
-def _balanced(samples: int, pieces: int) -> int:
-    """A whole number of rounds for `pieces` workers."""
-    rounds = -(-samples // (_PLANNED_SAMPLES * pieces))
-    return rounds * pieces
-
-
-def _best_cut(gaps: Sequence[tuple[int, int]], start: int, target: int, latest: int, levels: Levels) -> int:
+def _best_cut(gaps: Sequence[Stretch], start: int, target: int, latest: int, levels: Levels) -> int:
     """In the longest silence near the target; where there is none at all, where it is quietest."""
     window = (target, target)
     for share in _REACHES:
@@ -86,7 +95,7 @@ def _quietest(levels: Levels, first: int, last: int) -> int:
     return min(max(middle, first), last)
 
 
-def _gaps(speech: Sequence[Span], samples: int) -> list[tuple[int, int]]:
+def _gaps(speech: Sequence[Span], samples: int) -> list[Stretch]:
     """What lies between the spans; the gate has made sure that each is a silence of 0.3 s or more."""
     edges = [0, *(edge for span in speech for edge in (_sample(span.start_s), _sample(span.end_s))), samples]
     return [(begin, end) for begin, end in zip(edges[::2], edges[1::2], strict=True) if end > begin]
@@ -99,10 +108,6 @@ def _within(speech: Sequence[Span], start: int, end: int) -> tuple[Span, ...]:
         for first, last in clipped
         if last > first
     )
-
-
-def _speech_from(speech: Sequence[Span], start: int) -> float:
-    return _seconds(_within(speech, start, MAX_SAMPLES * 1000))
 
 
 def _after_speech(speech: Sequence[Span], start: int, wanted_s: float) -> int:
