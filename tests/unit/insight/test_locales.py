@@ -23,19 +23,11 @@ SOURCES = [
     for path in sorted(Path(__file__).parents[3].joinpath(folder).rglob("*"))
     if path.suffix in (".py", ".j2")
 ]
-INDICATORS = [
-    "client_share",
-    "coach_interruptions",
-    "patience",
-    "longest_coach_turn",
-    "open_share",
-    "question_rate",
-    "stacked_questions",
-    "reflections",
-    "feelings",
-    "affirmations",
-    "next_steps",
-]
+INDICATORS = (
+    *("client_share", "coach_interruptions", "patience", "longest_coach_turn"),
+    *("open_share", "question_rate", "stacked_questions"),
+    *("reflections", "feelings", "affirmations", "next_steps"),
+)
 
 
 def _texts(language: str) -> dict[str, str]:
@@ -78,7 +70,7 @@ def test_every_key_in_the_sources_exists() -> None:
 
 def test_every_key_that_is_put_together_exists() -> None:
     """For each indicator, row of the diagnosis, event and skill there is."""
-    keys = {f"{part}.{name}" for name in INDICATORS for part in ("indicator",)}
+    keys = {f"indicator.{name}" for name in INDICATORS}
     keys |= {f"prescription.{name}.{part}" for name in INDICATORS for part in ("title", "text")}
     keys |= {f"diagnosis.{key}.{part}" for key, _ in _TABLE for part in ("name", "description")}
     keys |= {f"event_type.{kind}" for kind in EventType} | {f"skill.{skill}" for skill in SKILLS}
