@@ -19,9 +19,10 @@ Labels = NDArray[np.intp]
 _ROUNDS = 30  # of k-means; it settles in about ten
 _RANDOM_STARTS = 8
 _TREE_MOST = 800  # windows for the tree that gives one of the starts; its cost grows with the square
+_LEAVES = (4, 8, 16)  # groups of the tree that are joined by likeness for further starts
 _RECENTRINGS = 2  # of the centre between the voices found
 _SMALL_SHARE = 0.16  # divided by the number of voices: a smaller group counts as an odd second
-_SMALL_PENALTY = 0.5  # in units of the mean cosine to the own voice
+_SMALL_PENALTY = 0.5  # in units of cosine; two people differ from two halves of one by 0.3 and more
 _MOST_BEHIND = 3.0  # no voice is held more unlikely than this on one window's word
 
 
@@ -48,8 +49,7 @@ class Voices:
 
 def fit_voices(embeddings: Matrix, weights: NDArray[np.float32], count: int) -> Voices:
     """`embeddings` are unit vectors (n, 192), `weights` their seconds of clean speech; n is at least `count`."""
-    centre = np.average(embeddings, axis=0, weights=weights)
-    labels = group(unit(embeddings - centre), weights, count)
+    labels = group(embeddings, weights, count)
     for _ in range(_RECENTRINGS):
         centre = _means(embeddings, weights, labels, count).mean(axis=0)
         centred = unit(embeddings - centre)
@@ -80,28 +80,42 @@ def _means(embeddings: Matrix, weights: NDArray[np.float32], labels: Labels, cou
 # ---- spherical k-means
 
 
-def group(vectors: Matrix, weights: NDArray[np.float32], count: int) -> Labels:
-    """Labels 0..count-1 of unit vectors; the best of several starts."""
-    best, labels = -np.inf, np.zeros(len(vectors), np.intp)
-    if count == 1 or len(vectors) <= count:
-        return np.arange(len(vectors)) % count
-    for start in _starts(vectors, weights, count):
-        settled = _settle(vectors, weights, start, count)
-        if settled is not None and (value := _objective(vectors, weights, settled, count)) > best:
-            best, labels = value, settled
-    return labels
+def group(embeddings: Matrix, weights: NDArray[np.float32], count: int) -> Labels:
+    """Labels 0..count-1 of unit vectors: of many starts, the grouping whose voices differ most."""
+    if count == 1 or len(embeddings) <= count:
+        return np.arange(len(embeddings)) % count
+    centred = unit(embeddings - np.average(embeddings, axis=0, weights=weights).astype(np.float32))
+    settled = (_settle(centred, weights, start, count) for start in _starts(embeddings, centred, weights, count))
+    found = [labels for labels in settled if labels is not None]
+    if not found:
+        return np.arange(len(embeddings)) % count
+    return min(found, key=lambda labels: _likeness(embeddings, weights, labels, count))
 
 
-def _starts(vectors: Matrix, weights: NDArray[np.float32], count: int) -> Iterator[Labels]:
+def _starts(embeddings: Matrix, centred: Matrix, weights: NDArray[np.float32], count: int) -> Iterator[Labels]:
     if count == 2:
-        axes = np.linalg.eigh((vectors * weights[:, None]).T @ vectors)[1][:, :-4:-1]
-        yield from (vectors @ axes > 0).T.astype(np.intp)
-    spread = np.linspace(0, len(vectors) - 1, min(len(vectors), _TREE_MOST)).astype(np.intp)
-    leaves = fcluster(linkage(vectors[spread], "ward"), count, "maxclust") - 1
-    yield _nearest(vectors, _means(vectors[spread], weights[spread], leaves, count))
+        axes = np.linalg.eigh((centred * weights[:, None]).T @ centred)[1][:, :-4:-1]
+        yield from (centred @ axes > 0).T.astype(np.intp)
+    spread = np.linspace(0, len(centred) - 1, min(len(centred), _TREE_MOST)).astype(np.intp)
+    tree = linkage(centred[spread], "ward")
+    for leaves in (count, *_LEAVES):
+        labels = fcluster(tree, leaves, "maxclust") - 1
+        merged = _merge_alike(embeddings[spread], weights[spread], labels, count)
+        yield _nearest(centred, _means(centred[spread], weights[spread], merged, count))
     chance = np.random.default_rng(0)
     for _ in range(_RANDOM_STARTS):
-        yield _nearest(vectors, vectors[chance.choice(len(vectors), count, replace=False)])
+        yield _nearest(centred, centred[chance.choice(len(centred), count, replace=False)])
+
+
+def _merge_alike(embeddings: Matrix, weights: NDArray[np.float32], labels: Labels, count: int) -> Labels:
+    """Joins the most alike groups until `count` are left: finds who says little beside one who says much."""
+    while (groups := int(labels.max()) + 1) > count:
+        means = unit(_means(embeddings, weights, labels, groups))
+        cosines = np.triu(means @ means.T + 2, 1)  # shifted above the zeros of the lower half
+        first, second = np.unravel_index(cosines.argmax(), cosines.shape)
+        labels = np.where(labels == second, first, labels)
+        labels = np.where(labels > second, labels - 1, labels)
+    return labels
 
 
 def _nearest(vectors: Matrix, centres: Matrix) -> Labels:
@@ -109,21 +123,26 @@ def _nearest(vectors: Matrix, centres: Matrix) -> Labels:
     return labels
 
 
-def _settle(vectors: Matrix, weights: NDArray[np.float32], labels: Labels, count: int) -> Labels | None:
+def _settle(centred: Matrix, weights: NDArray[np.float32], labels: Labels, count: int) -> Labels | None:
     """Rounds of k-means until nothing moves; None when a group dies out."""
     for _ in range(_ROUNDS):
         if len(np.unique(labels)) < count:
             return None
-        moved = _nearest(vectors, unit(_means(vectors, weights, labels, count)))
+        moved = _nearest(centred, unit(_means(centred, weights, labels, count)))
         if (moved == labels).all():
             break
         labels = moved
     return labels
 
 
-def _objective(vectors: Matrix, weights: NDArray[np.float32], labels: Labels, count: int) -> float:
-    """Mean cosine to the own group, less a penalty when the smallest group is hardly one."""
-    member = np.equal.outer(np.arange(count), labels) * weights
-    cosine = np.linalg.norm(member @ vectors, axis=1).sum() / weights.sum()
-    least, share = _SMALL_SHARE / count, member.sum(axis=1).min() / weights.sum()
-    return float(cosine - _SMALL_PENALTY * max(0.0, least - share) / least)
+def _likeness(embeddings: Matrix, weights: NDArray[np.float32], labels: Labels, count: int) -> float:
+    """Largest cosine between two groups' means, and a penalty when the smallest group is hardly one."""
+    means = unit(_means(embeddings, weights, labels, count))
+    least = _SMALL_SHARE / count
+    share = min(weights[labels == label].sum() for label in range(count)) / weights.sum()
+    return nearest_pair(means) + _SMALL_PENALTY * max(0.0, least - float(share)) / least
+
+
+def nearest_pair(vectors: Matrix) -> float:
+    """The largest cosine between two of the unit vectors."""
+    return float((vectors @ vectors.T)[np.triu_indices(len(vectors), 1)].max())
