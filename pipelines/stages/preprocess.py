@@ -39,11 +39,11 @@ def preprocess(  # noqa: PLR0913 - each port by name
     duration_s = decoded.samples / SAMPLE_RATE_HZ
 
     def on_heard(share: float) -> None:
-        tick(duration_s * (_DECODED + (_HEARD - _DECODED) * share))
+        tick(round(duration_s * (_DECODED + (_HEARD - _DECODED) * share), 3))
 
     heard = listen_to(decoded, voice_activity, two_party=options.speakers in _TWO_PARTIES, on_share=on_heard)
     shards, files = _write_shards(heard, decoded.samples, target_shards, workdir)
-    tick(duration_s * _HEARD)
+    tick(round(duration_s * _HEARD, 3))
     prepared = PreparedAudio(
         duration_s=duration_s,
         samples=decoded.samples,
