@@ -27,11 +27,10 @@ $(UV):
 	touch $@
 
 demo: setup ## Report on a made conversation, or on FILE=recording; LANGUAGE=en or ja
-	@mkdir -p $(OUT)
-	@file="$(FILE)"; \
+	@set -e; file="$(FILE)"; \
 	if [ -z "$$file" ]; then \
-		file="$(OUT)/conversation-$(LANGUAGE).wav"; \
-		test -s "$$file" || $(BIN)/python -m cli.demo "$$file" --language $(LANGUAGE); \
+		file="$(OUT)/conversation-$(LANGUAGE).flac"; \
+		test -s "$$file" || { echo "Making a conversation of two voices …"; $(BIN)/python -m cli.demo $(OUT) $(LANGUAGE); }; \
 	fi; \
 	$(BIN)/vibeinsight analyze "$$file" --out "$(OUT)/report" $(if $(FILE),,--language $(LANGUAGE))
 	@echo

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from cli import analyze as analysis
 from cli import running
@@ -138,7 +138,7 @@ def _where_it_is(installation: Installation) -> str:
 
 
 def _table(jobs: list[dict[str, object]]) -> Table:
-    table = Table("job", "status", "stage", "%", "created", "error")
+    table = Table(Column("job", no_wrap=True, min_width=36), "status", "stage", "%", "created", "error")
     for job in jobs:
         error = job.get("error")
         told = f"{error['code']}: {error['message']}" if isinstance(error, dict) else ""

@@ -4,6 +4,7 @@ The words, who says them and when are known exactly, and are written beside the 
 """
 
 import json
+import sys
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
@@ -92,3 +93,7 @@ def _mix(lines: list[Line], spoken: list[Samples]) -> Samples:
         first = int(line.start_s * RATE_HZ)
         track[first : first + len(samples)] += samples
     return (track / max(1.0, float(np.abs(track).max()))).astype(np.float32)
+
+
+if __name__ == "__main__":
+    make_conversation(Path(sys.argv[1]), sys.argv[2])

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.table import Table
+from rich.text import Text
 
 from cli import running
 from cli.client import Client
@@ -171,5 +172,5 @@ def as_table(checks: list[Check]) -> Table:
     colours = {State.FINE: "green", State.WARNING: "yellow", State.BROKEN: "red"}
     table = Table("part", "state", "what was seen", "how to mend it")
     for check in checks:
-        table.add_row(check.name, f"[{colours[check.state]}]{check.state}[/]", check.detail, check.mend)
+        table.add_row(check.name, Text(check.state, colours[check.state]), Text(check.detail), Text(check.mend))
     return table

@@ -1,10 +1,13 @@
 """One VibeInsight for all end-to-end tests, with limits small enough to be reached in seconds."""
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests import speech_fixtures
 from tests.e2e.machine import Machine, bare_environment
 from tests.e2e.servers import misbehaving
 
@@ -38,3 +41,16 @@ def machine(tmp_path_factory: pytest.TempPathFactory, hostile: str) -> Iterator[
     yield machine
     if machine.process is not None and machine.process.poll() is None:
         machine.down()
+
+
+@pytest.fixture(scope="session")
+def conversation() -> Path:
+    """A made coaching conversation of about a minute: coach and client, in English."""
+    return speech_fixtures.dialogue("en")[0]
+
+
+@pytest.fixture(scope="session")
+def spoken_words() -> set[str]:
+    """The words of its script."""
+    lines = speech_fixtures.dialogue("en")[1]
+    return set(re.findall(r"[a-z']+", " ".join(line.text for line in lines).lower()))

@@ -40,7 +40,7 @@ def test_the_words_are_those_that_were_spoken(analyzed: dict[str, Any], spoken_w
 
 def test_progress_is_told_on_stderr(analyzed: dict[str, Any]) -> None:
     """Who waits sees the stages pass."""
-    assert [word for word in ("transcribing", "analyzing", "completed") if word not in analyzed["stderr"]] == []
+    assert [word for word in ("preprocessing", "transcribing", "completed") if word not in analyzed["stderr"]] == []
 
 
 def test_out_holds_the_exports(analyzed: dict[str, Any]) -> None:
