@@ -7,7 +7,7 @@ otherwise nobody is, and everything that needs a role stays unmeasured.
 
 from collections.abc import Mapping, Sequence
 
-from pipelines.insight.conversation import Conversation
+from pipelines.insight.conversation import Conversation, Sentence
 from pipelines.insight.language.rules import QuestionKind
 from shared.domain.ids import SpeakerId
 from shared.domain.insight import Role, RoleSource, Speaker
@@ -19,6 +19,7 @@ FRAMES_WEIGHT = 0.1  # whoever opens and whoever closes: weak, the client may we
 LEAST_QUESTIONS = 3  # fewer say nothing about who asks
 CLEAR_LEAD = 0.2  # of the summed shares: 0.6 against 0.4 between two speakers
 MOST_CONFIDENCE = 0.9  # behaviour alone never proves a role
+FULL_EVIDENCE = 12  # questions: what an ordinary session of a quarter of an hour has
 
 
 def assign_roles(
@@ -60,17 +61,22 @@ def _by_behaviour(conversation: Conversation) -> tuple[Speaker, ...]:
     if len(ranked) < 2 or ranked[0] - ranked[1] < CLEAR_LEAD:
         return tuple(_undecided(speaker) for speaker in conversation.speakers)
     coach = max(scores, key=scores.__getitem__)
-    confidence = round(min(MOST_CONFIDENCE, 0.5 + (ranked[0] - ranked[1]) / 2), 2)
+    evidence = min(1.0, len(_asked(conversation)) / FULL_EVIDENCE)
+    confidence = round(0.5 + (MOST_CONFIDENCE - 0.5) * (ranked[0] - ranked[1]) * evidence, 2)
     return tuple(
         Speaker(s, Role.COACH if s == coach else Role.CLIENT, RoleSource.BEHAVIOUR, confidence)
         for s in conversation.speakers
     )
 
 
+def _asked(conversation: Conversation) -> list[Sentence]:
+    return [s for s in conversation.said_by(conversation.speakers) if s.question]
+
+
 def coach_likeness(conversation: Conversation) -> dict[SpeakerId, float]:
     """Shares that sum to 1 over the speakers; empty when too little was asked to tell."""
     speakers = conversation.speakers
-    asked = [s for s in conversation.sentences if s.question and s.speaker in speakers]
+    asked = _asked(conversation)
     if len(speakers) < 2 or len(asked) < LEAST_QUESTIONS:
         return {}
     openly = [s for s in asked if s.question is QuestionKind.OPEN] or asked

@@ -50,7 +50,8 @@ def _quotation(conversation: Conversation, speakers: Sequence[Speaker], texts: C
     longest = max(said, key=lambda sentence: len(sentence.segment.text), default=None)
     if longest is None or len(longest.segment.text) < LEAST_QUOTED_CHARACTERS:
         return []
-    return [texts.text("summary.quote", quote=quote_of(longest.segment))]
+    quote = quote_of(longest.segment)
+    return [texts.text("summary.quote", quote=quote if quote == longest.segment.text else f"{quote} …")]
 
 
 def _agreed(items: Sequence[ActionItem], texts: Catalogue) -> list[str]:

@@ -41,7 +41,8 @@ ENGLISH = LanguageRules(
         r"\b(?:right|okay|correct|isn't\s+it|aren't\s+you|don't\s+you|doesn't\s+it|didn't\s+you)\?$",
         r"\bon\s+a\s+scale\b",
         r"\bhow\s+are\s+you(?:\s+doing)?(?:\s+today)?\?$",
-        r"\bwhat(?:'s|\s+is)\s+your\s+(?:name|age|number|job)\b",
+        r"\bwhat(?:'s|\s+is|\s+was)\s+(?:your|his|her|their|the)\s+(?:\w+\s+)?"
+        r"(?:name|age|number|job|address|email|date|time|price)\b",
     ),
     # Whisper leaves many out: an undercount. "like" and "kind of" are too often meant.
     filler=pattern(

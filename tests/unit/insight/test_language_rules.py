@@ -43,6 +43,7 @@ CLOSED = {
         "Where do you work?",
         "So what you're saying is you want to stay, right?",
         "How are you today?",
+        "What was your last name?",
         "have you thought about it",
         "On a scale from one to ten, how ready are you?",
     ],
