@@ -1,5 +1,6 @@
 """Synthesize: everything that is known of the job as one result document, and a short spoken summary."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,8 @@ from shared.ports.speech import Samples
 from shared.ports.voice import Speech, Synthesizer
 
 SPOKEN_FILE = "summary.flac"
-LONGEST_SPOKEN = 600  # characters: about 40 seconds
+LONGEST_SPOKEN = 300  # characters: about 25 seconds to hear, and the longest part of this stage to make
+_SENTENCE_END = re.compile(r"[.!?](?=\s)|[。！？]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,8 @@ def _spoken_text(analysis: Analysis) -> str:
     text = analysis.report.summary
     if len(text) <= LONGEST_SPOKEN:
         return text
-    ends = [at for at, mark in enumerate(text[:LONGEST_SPOKEN], start=1) if mark in ".。!！?？"]
-    return text[: ends[-1] if ends else LONGEST_SPOKEN]
+    ends = [end.end() for end in _SENTENCE_END.finditer(text, 0, LONGEST_SPOKEN)]
+    return text[: ends[-1] if ends else LONGEST_SPOKEN].strip()
 
 
 def _spoken_language(analysis: Analysis) -> str:

@@ -195,6 +195,7 @@ def test_spoken_summary_is_a_file(tmp_path: Path) -> None:
     assert warnings == ()
     assert [language for _, language in voice.spoken] == ["en"]
     assert 0 < len(voice.spoken[0][0]) <= LONGEST_SPOKEN
+    assert voice.spoken[0][0].endswith(".")
     assert document.provenance[Stage.SYNTHESIZE].model == "hum"
     assert document.job.status is JobStatus.COMPLETED
 
