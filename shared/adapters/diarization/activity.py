@@ -97,7 +97,7 @@ def pieces(activity: Activity) -> NDArray[np.int64]:
     peaks &= activity.change > _PEAK_LEAST
     found: list[tuple[int, int]] = []
     for begin, end in runs(activity.voiced):
-        inner = begin + _RUN_MARGIN + np.flatnonzero(peaks[begin + _RUN_MARGIN : end - _RUN_MARGIN])
+        inner = begin + _RUN_MARGIN + np.flatnonzero(peaks[begin + _RUN_MARGIN : max(end - _RUN_MARGIN, 0)])
         cuts = np.array([begin, *inner, end])
         for first, last in pairwise(cuts):
             parts = int(np.ceil((last - first) * FRAME_S / _PIECE_MOST_S))

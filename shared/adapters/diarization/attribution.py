@@ -13,10 +13,11 @@ MOST_VOICES = 8  # estimated; a larger number can be asked for
 
 _TRUSTED_S = 0.6  # clean speech in a window or piece that may shape a voice
 _LEAST_WINDOWS = 4  # fewer cannot tell two voices apart
-# Cosine between the pooled embeddings of two groups. Measured on 90 recordings, wide-band and telephone: two people had
-# at most 0.60, or 0.46 where one said less than 3 s; parts of one person at least 0.67, or 0.52. Who asks for a number
-# gets it, unless two groups are clearly one person.
-_ALIKE_ASKED, _ALIKE, _ALIKE_BRIEF = 0.72, 0.63, 0.49
+# Cosine between the pooled embeddings of two groups, from which on they are one person. Measured on 100 recordings,
+# wide-band and telephone: two people had at most 0.60, or 0.46 where one said less than 3 s; parts of one person at
+# least 0.71, or 0.49. Who asks for a number gets the benefit of the doubt.
+_ALIKE, _ALIKE_BRIEF = 0.64, 0.48
+_ALIKE_ASKED, _ALIKE_BRIEF_ASKED = 0.66, 0.58
 _BRIEF_S, _VOICE_LEAST_S = 3.0, 1.0  # under a second, unasked for, is a laugh and not one more person
 _SWITCH_COST, _SWITCH_COST_AT_EDGE = 3.0, 0.5  # in units of evidence; an edge is a pause or a likely change of speaker
 _EVIDENCE_A_SECOND = 8.0  # a second of one voice outweighs a switch and back
@@ -50,14 +51,14 @@ def are_distinct(pieces: SpanPool, voices: Voices, network: VoiceNetwork, *, ask
     own = voices.evidence(pieces.embeddings(network)).argmax(axis=1)
     own[pieces.seconds < _TRUSTED_S] = NO_SPAN
     pooled = pieces.merged(own, len(voices.directions))
-    return nearest_pair(pooled.embeddings(network)) < (_ALIKE_ASKED if asked else _alike(float(pooled.seconds.min())))
+    return nearest_pair(pooled.embeddings(network)) < _alike(float(pooled.seconds.min()), asked=asked)
 
 
-def _alike(shortest_s: float) -> float:
-    """From this cosine on two groups are one person, when `shortest_s` is all that is known of one of them."""
-    if shortest_s < _VOICE_LEAST_S:
-        return -1.0
-    return _ALIKE_BRIEF if shortest_s < _BRIEF_S else _ALIKE
+def _alike(shortest_s: float, *, asked: bool) -> float:
+    """The cosine that makes two groups one person, when `shortest_s` is all that is known of one of them."""
+    if shortest_s < _BRIEF_S:
+        return _ALIKE_BRIEF_ASKED if asked else _ALIKE_BRIEF if shortest_s >= _VOICE_LEAST_S else -1.0
+    return _ALIKE_ASKED if asked else _ALIKE
 
 
 def frame_evidence(heard: Heard, voices: Voices, network: VoiceNetwork) -> Matrix:

@@ -26,11 +26,17 @@ class SpokenTurns:
 def spoken_turns(activity: Activity, path: Path, evidence: Matrix, duration_s: float) -> SpokenTurns:
     """Overlap gives a frame to the two likeliest voices; in `exclusive` it stays with the first of them."""
     on = _active(activity, path, evidence)
-    turns = sorted(stretch for voice in range(on.shape[1]) for stretch in _stretches(on[:, voice], voice, duration_s))
+    turns = [stretch for voice in range(on.shape[1]) for stretch in _stretches(on[:, voice], voice, duration_s)]
     exclusive = _exclusive(activity.voiced, path, duration_s)
-    first_heard = dict.fromkeys(voice for _, _, voice in turns)
-    names = {voice: SpeakerId(f"S{number}") for number, voice in enumerate(first_heard, start=1)}
+    names = _names(turns, exclusive)
     return SpokenTurns(_named(turns, names), _named(exclusive, names), names)
+
+
+def _names(turns: list[_Stretch], exclusive: list[_Stretch]) -> dict[int, SpeakerId]:
+    """In order of first speech; of two who begin in one frame, who has the floor first."""
+    begins = [{voice: start_s for start_s, _, voice in sorted(found, reverse=True)} for found in (turns, exclusive)]
+    order = sorted(begins[0], key=lambda voice: (begins[0][voice], begins[1].get(voice, np.inf)))
+    return {voice: SpeakerId(f"S{number}") for number, voice in enumerate(order, start=1)}
 
 
 def _active(activity: Activity, path: Path, evidence: Matrix) -> Mask:
@@ -90,5 +96,5 @@ def _time_s(frame: int) -> float:
 
 
 def _named(stretches: list[_Stretch], names: dict[int, SpeakerId]) -> tuple[SpeakerTurn, ...]:
-    kept = ((start_s, end_s, voice) for start_s, end_s, voice in sorted(stretches) if voice in names)
-    return tuple(SpeakerTurn(round(start_s, 3), round(end_s, 3), names[voice]) for start_s, end_s, voice in kept)
+    found = (SpeakerTurn(round(a, 3), round(b, 3), names[voice]) for a, b, voice in stretches if voice in names)
+    return tuple(sorted(found, key=lambda turn: (turn.start_s, turn.end_s, turn.speaker)))

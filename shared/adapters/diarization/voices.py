@@ -77,34 +77,34 @@ def _means(embeddings: Matrix, weights: NDArray[np.float32], labels: Labels, cou
     return means.astype(np.float32)
 
 
-# ---- spherical k-means
+# ---- k-means
 
 
 def group(embeddings: Matrix, weights: NDArray[np.float32], count: int) -> Labels:
     """Labels 0..count-1 of unit vectors: of many starts, the grouping whose voices differ most."""
     if count == 1 or len(embeddings) <= count:
         return np.arange(len(embeddings)) % count
-    centred = unit(embeddings - np.average(embeddings, axis=0, weights=weights).astype(np.float32))
-    settled = (_settle(centred, weights, start, count) for start in _starts(embeddings, centred, weights, count))
+    settled = (_settle(embeddings, weights, start, count) for start in _starts(embeddings, weights, count))
     found = [labels for labels in settled if labels is not None]
     if not found:
         return np.arange(len(embeddings)) % count
     return min(found, key=lambda labels: _likeness(embeddings, weights, labels, count))
 
 
-def _starts(embeddings: Matrix, centred: Matrix, weights: NDArray[np.float32], count: int) -> Iterator[Labels]:
+def _starts(embeddings: Matrix, weights: NDArray[np.float32], count: int) -> Iterator[Labels]:
     if count == 2:
+        centred = embeddings - np.average(embeddings, axis=0, weights=weights)
         axes = np.linalg.eigh((centred * weights[:, None]).T @ centred)[1][:, :-4:-1]
         yield from (centred @ axes > 0).T.astype(np.intp)
-    spread = np.linspace(0, len(centred) - 1, min(len(centred), _TREE_MOST)).astype(np.intp)
-    tree = linkage(centred[spread], "ward")
+    spread = np.linspace(0, len(embeddings) - 1, min(len(embeddings), _TREE_MOST)).astype(np.intp)
+    some, their = embeddings[spread], weights[spread]
+    tree = linkage(some, "ward")
     for leaves in (count, *_LEAVES):
-        labels = fcluster(tree, leaves, "maxclust") - 1
-        merged = _merge_alike(embeddings[spread], weights[spread], labels, count)
-        yield _nearest(centred, _means(centred[spread], weights[spread], merged, count))
+        merged = _merge_alike(some, their, fcluster(tree, leaves, "maxclust") - 1, count)
+        yield _nearest(embeddings, _means(some, their, merged, count))
     chance = np.random.default_rng(0)
     for _ in range(_RANDOM_STARTS):
-        yield _nearest(centred, centred[chance.choice(len(centred), count, replace=False)])
+        yield _nearest(embeddings, embeddings[chance.choice(len(embeddings), count, replace=False)])
 
 
 def _merge_alike(embeddings: Matrix, weights: NDArray[np.float32], labels: Labels, count: int) -> Labels:
@@ -118,17 +118,18 @@ def _merge_alike(embeddings: Matrix, weights: NDArray[np.float32], labels: Label
     return labels
 
 
-def _nearest(vectors: Matrix, centres: Matrix) -> Labels:
-    labels: Labels = (vectors @ centres.T).argmax(axis=1)
+def _nearest(embeddings: Matrix, centres: Matrix) -> Labels:
+    """Nearest by distance, not by angle: the shared part of a line cancels, however much one person says."""
+    labels: Labels = (embeddings @ centres.T - (centres**2).sum(axis=1) / 2).argmax(axis=1)
     return labels
 
 
-def _settle(centred: Matrix, weights: NDArray[np.float32], labels: Labels, count: int) -> Labels | None:
+def _settle(embeddings: Matrix, weights: NDArray[np.float32], labels: Labels, count: int) -> Labels | None:
     """Rounds of k-means until nothing moves; None when a group dies out."""
     for _ in range(_ROUNDS):
         if len(np.unique(labels)) < count:
             return None
-        moved = _nearest(centred, unit(_means(centred, weights, labels, count)))
+        moved = _nearest(embeddings, _means(embeddings, weights, labels, count))
         if (moved == labels).all():
             break
         labels = moved

@@ -1,0 +1,56 @@
+"""The diarize stage: who spoke when, from the channels where they tell, else by ear."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pipelines.audio.vad_gate import GateSettings
+from shared.domain.audio import PreparedAudio, Track
+from shared.domain.ids import SpeakerId
+from shared.domain.job import JobOptions
+from shared.domain.transcript import Diarization, Provenance, SpeakerTurn
+from shared.ports.speech import Diarizer
+from shared.ports.tick import Tick
+
+BY_CHANNEL = Provenance(provider="vibeinsight", model="voice activity by channel", version="1")
+_PAD_S = GateSettings().pad_s  # voice activity is padded for the recogniser's sake; a turn is not
+
+
+def diarize(
+    prepared: PreparedAudio, audio: Path, *, options: JobOptions, diarizer: Diarizer, tick: Tick
+) -> Diarization:
+    """`audio` is the mono mix. Channels that carry one person each need no ear at all."""
+    if prepared.channels:
+        return by_channel(prepared.channels)
+    if not prepared.mix.speech:
+        return Diarization((), (), (), {}, None, diarizer.provenance)
+    return diarizer.diarize(audio, speakers=options.speakers, tick=tick)
+
+
+def by_channel(channels: Sequence[Track]) -> Diarization:
+    """Each channel's voice activity is one speaker's turns; speakers are named in order of first speech."""
+    spoken = sorted((track for track in channels if track.speech), key=lambda track: track.speech[0].start_s)
+    names = [SpeakerId(f"S{number}") for number in range(1, len(spoken) + 1)]
+    turns = tuple(
+        sorted(
+            (turn for name, track in zip(names, spoken, strict=True) for turn in _turns(name, track)),
+            key=lambda turn: (turn.start_s, turn.end_s),
+        )
+    )
+    return Diarization(turns, tuple(_exclusive(turns)), tuple(names), {}, None, BY_CHANNEL)
+
+
+def _turns(name: SpeakerId, track: Track) -> Iterable[SpeakerTurn]:
+    """A span at the recording's very beginning or end may have lost its padding; it is never turned around."""
+    for span in track.speech:
+        start_s, end_s = span.start_s + _PAD_S if span.start_s > 0 else 0.0, span.end_s - _PAD_S
+        if end_s > start_s:
+            yield SpeakerTurn(round(start_s, 3), round(end_s, 3), name)
+
+
+def _exclusive(turns: Iterable[SpeakerTurn]) -> Iterable[SpeakerTurn]:
+    """Where two speak at once, who began first keeps the floor until they end."""
+    taken_s = 0.0
+    for turn in turns:
+        if turn.end_s > taken_s:
+            yield SpeakerTurn(max(turn.start_s, taken_s), turn.end_s, turn.speaker)
+            taken_s = turn.end_s
