@@ -82,11 +82,14 @@ def test_commands_run_modules_that_exist(where: str, module: str) -> None:
     assert importlib.util.find_spec(module) is not None, where
 
 
-def test_migrations_run_by_the_package() -> None:
-    """The folder `alembic` does not shadow the package that migrates."""
+def test_our_folders_do_not_shadow_packages() -> None:
+    """`alembic` and `supabase` are folders here and packages there; the packages are what is imported."""
     import alembic
+    import supabase
 
     assert "site-packages" in alembic.__file__
+    assert "site-packages" in supabase.__file__
+    assert not [*(ROOT / "supabase").rglob("__init__.py"), *(ROOT / "alembic").rglob("__init__.py")]
 
 
 def test_worker_groups_run_their_own_stage() -> None:
