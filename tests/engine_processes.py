@@ -14,7 +14,7 @@ from shared.domain.job import Stage
 from shared.settings import Settings
 from tests.engine_lab import environment_of
 from workers.__main__ import parse, worker_command
-from workers.workdir import FOLDERS
+from workers.workdir import FOLDERS, lives
 
 ROOT = Path(__file__).parents[1]
 
@@ -75,6 +75,6 @@ def send(pid: int, number: signal.Signals) -> None:
 
 
 def child_of_run(token: str) -> int | None:
-    """The process that works on a run: its folder is named after it."""
-    found = list(FOLDERS.glob(f"*-{token}"))
-    return int(found[0].name.partition("-")[0]) if found else None
+    """The living process that works on a run: its folder is named after it."""
+    pids = [int(folder.name.partition("-")[0]) for folder in FOLDERS.glob(f"*-{token}")]
+    return next(filter(lives, pids), None)

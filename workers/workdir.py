@@ -32,4 +32,12 @@ def remove_abandoned() -> int:
 
 def _alive(folder: Path) -> bool:
     pid, _, _ = folder.name.partition("-")
-    return not pid.isdigit() or psutil.pid_exists(int(pid))
+    return not pid.isdigit() or lives(int(pid))
+
+
+def lives(pid: int) -> bool:
+    """A killed child that nobody has waited for still has a number, but does no work."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
