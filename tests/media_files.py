@@ -3,6 +3,7 @@
 import subprocess
 from pathlib import Path
 
+import av
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
@@ -41,3 +42,18 @@ def cut_short(path: Path, share: float = 0.6) -> Path:
     whole = path.read_bytes()
     shorter.write_bytes(whole[: int(len(whole) * share)])
     return shorter
+
+
+def with_a_gap(path: Path, *, before_s: float, gap_s: float, after_s: float) -> Path:
+    """Noise in Opus whose time stamps jump, as a muted microphone leaves them."""
+    frame, rate = 960, 48_000
+    sound = (np.random.default_rng(0).standard_normal((1, frame)) * 3000).astype(np.int16)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libopus", rate=rate, layout="mono")
+        for number in range(round((before_s + after_s) * rate / frame)):
+            packet_sound = av.AudioFrame.from_ndarray(sound, format="s16", layout="mono")
+            packet_sound.sample_rate = rate
+            packet_sound.pts = number * frame + (round(gap_s * rate) if number * frame >= before_s * rate else 0)
+            container.mux(stream.encode(packet_sound))
+        container.mux(stream.encode(None))
+    return path

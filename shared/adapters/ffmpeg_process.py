@@ -13,7 +13,7 @@ from typing import IO
 
 from shared.domain.errors import DecodeTimedOut, SetupError, StorageUnavailable
 
-_MEMORY_BYTES = 1024**3  # addresses, of which a decode touches 80 MB; a hostile file must not take the worker along
+_MEMORY_BYTES = 1024**3  # a decode takes 80 MB; a hostile file must not take the worker along
 _LOG_BYTES = 64_000  # of its complaints; a damaged file makes one a frame
 
 
@@ -49,7 +49,7 @@ def _running(
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True, process_group=0)
     except OSError as error:
         raise SetupError(f"ffmpeg cannot be started ({error.strerror}): see $FFMPEG_BINARY and PATH") from error
-    resource.prlimit(process.pid, resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    resource.prlimit(process.pid, resource.RLIMIT_DATA, (_MEMORY_BYTES, _MEMORY_BYTES))
     expired = threading.Event()
 
     def expire() -> None:

@@ -22,7 +22,7 @@ from shared.domain.errors import (
 )
 from shared.ports.media import Decoded
 from shared.settings import Settings
-from tests.media_files import RATE, cut_short, encoded, ffmpeg, noise, save
+from tests.media_files import RATE, cut_short, encoded, ffmpeg, noise, save, with_a_gap
 
 pytestmark = pytest.mark.contract
 
@@ -104,6 +104,15 @@ def test_sound_that_begins_after_the_picture_stays_late(media: Ffmpeg, tmp_path:
     sound = _samples(_decode(media, tmp_path / "late.mkv").mix)
     assert np.abs(sound[: int(1.4 * RATE)]).max() == 0
     assert np.abs(sound[int(1.6 * RATE) : int(1.7 * RATE)]).max() > 0.05
+
+
+def test_a_gap_in_the_recording_stays_a_gap(media: Ffmpeg, tmp_path: Path) -> None:
+    """What follows it is where the recording says, and silence stands between."""
+    path = with_a_gap(tmp_path / "gap.webm", before_s=3, gap_s=10, after_s=2)
+    sound = _samples(_decode(media, path).mix)
+    assert len(sound) == pytest.approx(15 * RATE, abs=0.1 * RATE)
+    assert np.abs(sound[4 * RATE : 12 * RATE]).max() < 0.001
+    assert np.std(sound[14 * RATE :]) > 0.01
 
 
 def test_left_right_and_mean(media: Ffmpeg, tmp_path: Path) -> None:
