@@ -15,7 +15,10 @@ UNLIKELY_LOGPROB = -1.0  # below it a second reading is worth its time (Whisper'
 INVENTED_LOGPROB = -1.3  # real speech was seen down to -1.1, text made of noise or silence from -1.6
 NO_SPEECH = 0.6  # beside an unlikely text: nobody spoke (Whisper's own limit)
 REPEATED_TOKENS = 5  # said again at once: a shorter echo ("no, no") is speech
-REPEATED_LONG = 8  # as much of a long phrase is enough
+REPEATED_LONG = 6  # as much of a long phrase is enough
+STRETCHED_S = 1.0  # hardly a word lasts so long …
+IMPROBABLE = 0.2  # … and none that was spoken is as unsure with it: a sound taken for "you"
+INSTANT_S = 0.02  # one step of the alignment: a text of such words was laid over no sound at all
 SAID_TIMES = 3  # and more of the same in a looping text is kept once
 
 
@@ -31,11 +34,21 @@ def better(first: Decoded, second: Decoded, speech_s: float) -> Decoded:
 
 def believed(decoded: Decoded) -> tuple[tuple[TimedWord, ...], int]:
     """The words to keep, and how many were dropped."""
-    unlikely = decoded.avg_logprob < UNLIKELY_LOGPROB and decoded.no_speech > NO_SPEECH
-    if unlikely or decoded.avg_logprob < INVENTED_LOGPROB:
+    if _invented(decoded):
         return (), len(decoded.words) + decoded.surplus_words
     words = _said_once(decoded.words) if _loops(decoded.text) else decoded.words
+    words = tuple(word for word in words if not _stretched(word))
     return words, len(decoded.words) - len(words) + decoded.surplus_words
+
+
+def _invented(decoded: Decoded) -> bool:
+    unlikely = decoded.avg_logprob < UNLIKELY_LOGPROB and decoded.no_speech > NO_SPEECH
+    instants = sum(word.end_s - word.start_s <= INSTANT_S for word in decoded.words)
+    return unlikely or decoded.avg_logprob < INVENTED_LOGPROB or instants > len(decoded.words) / 2
+
+
+def _stretched(word: TimedWord) -> bool:
+    return word.end_s - word.start_s > STRETCHED_S and word.probability < IMPROBABLE
 
 
 def _loops(text: str) -> bool:

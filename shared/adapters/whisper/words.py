@@ -57,7 +57,7 @@ def _with_punctuation(words: Sequence[TimedWord]) -> tuple[TimedWord, ...]:
             joined[-1] = TimedWord(last.text + word.text, last.start_s, last.end_s, last.probability)
         elif mark in OPENING:
             opening += word.text
-        elif mark:
+        elif mark and mark not in CLOSING:
             joined.append(TimedWord(opening + word.text, word.start_s, word.end_s, word.probability))
             opening = ""
     return tuple(joined)
