@@ -33,7 +33,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory, hostile: str) -> Iterator[
         VIBEINSIGHT_MAX_DURATION_S=str(MAX_DURATION_S),
         VIBEINSIGHT_MAX_UPLOAD_BYTES=str(MAX_BYTES),
         VIBEINSIGHT_FETCH_TIMEOUT_S="2",
-        VIBEINSIGHT_FETCH_TOTAL_S="20",
+        VIBEINSIGHT_FETCH_TOTAL_S="6",
+        VIBEINSIGHT_RETRY_BASE_S="0.2",
         VIBEINSIGHT_FETCH_ALLOW_HOSTS=json.dumps([hostile.removeprefix("http://")]),
     )
     machine = Machine(folder, environment, free_ports(1)[0])

@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import psutil
 
+from cli.running import read_note
+
 UP_WITHIN_S = 90.0  # 5 alone on the machine
 DOWN_WITHIN_S = 45.0
 JOB_WITHIN_S = 300.0  # half a minute of speech takes 20 s alone on the machine
@@ -66,7 +68,8 @@ class Machine:
     def _is_up(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, self.output.read_text()
-        return (self.data_dir / "stack.json").exists()
+        note = read_note(self.data_dir)  # not the one that a killed predecessor left
+        return note is not None and note.process.split()[0] == str(self.process.pid)
 
     def down(self, number: signal.Signals = signal.SIGTERM) -> int:
         assert self.process is not None

@@ -30,7 +30,11 @@ BAD_ADDRESSES = [
 
 
 def _worker_pids(machine: Machine) -> set[int]:
-    return {p.pid for p in machine.family() if "workers" in p.cmdline() and p.parent() == machine.family()[0]}
+    """The three pools' main processes."""
+    supervisor, *rest = machine.family()
+    return {
+        p.pid for p in rest if p.ppid() == supervisor.pid and "workers.app" in p.cmdline() and "worker" in p.cmdline()
+    }
 
 
 @pytest.mark.parametrize(("make", "code"), BAD_FILES)
@@ -42,7 +46,7 @@ def test_a_bad_file_is_named_by_its_code(
     done = machine.run("analyze", make(tmp_path), "--json", within_s=120)
     assert (done.returncode, done.stdout) == (1, ""), done.stderr
     assert f"({code})" in done.stderr
-    assert _worker_pids(machine) == workers != set()
+    assert (_worker_pids(machine), len(workers)) == (workers, 3)
 
 
 @pytest.mark.parametrize(("path", "code"), BAD_ADDRESSES)
@@ -52,7 +56,7 @@ def test_a_bad_address_is_named_by_its_code(machine: Machine, hostile: str, path
     done = machine.run("analyze", f"{hostile}{path}", "--json", within_s=180)
     assert (done.returncode, done.stdout) == (1, ""), done.stderr
     assert f"({code})" in done.stderr
-    assert _worker_pids(machine) == workers != set()
+    assert (_worker_pids(machine), len(workers)) == (workers, 3)
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1/a.wav", "https://169.254.169.254/a", "file:///etc/passwd"])

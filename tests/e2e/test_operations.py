@@ -47,12 +47,12 @@ def _leader(machine: Machine, mark: Callable[[list[str]], bool]) -> psutil.Proce
 @pytest.mark.parametrize(
     "mark",
     [
-        pytest.param(lambda words: words[0].endswith("valkey-server") or "valkey-server" in words[0], id="valkey"),
+        pytest.param(lambda words: "/valkey-server" in words[0], id="valkey"),
         pytest.param(lambda words: words[0].endswith("/postgres"), id="postgres"),
         pytest.param(lambda words: words[0].endswith("/weed"), id="seaweedfs"),
-        pytest.param(lambda words: "uvicorn" in words, id="api"),
+        pytest.param(lambda words: "api" in words, id="api"),
         pytest.param(lambda words: "steward" in words, id="steward"),
-        pytest.param(lambda words: "download" in words, id="worker"),
+        pytest.param(lambda words: "transcribe" in words and "workers.app" in words, id="worker"),
     ],
 )
 def test_what_is_killed_comes_back(machine: Machine, tmp_path: Path, mark: Callable[[list[str]], bool]) -> None:
