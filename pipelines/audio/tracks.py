@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from pipelines.audio.channels import Pair, Probabilities, compare, separate
 from pipelines.audio.flac import chunks
 from pipelines.audio.levels import LevelMeter, Levels
@@ -60,11 +58,12 @@ class Ears:
     _begun: int = 0
 
     def hear(self, file: Measured) -> Probabilities:
-        self._begun += 1
-        done = self._begun
-        return hear(
-            file.path, file.lufs, self.model, lambda s: self.on_share((done + s / self.duration_s) / self.passes)
-        )
+        before, self._begun = self._begun, self._begun + 1
+
+        def on_seconds(heard_s: float) -> None:
+            self.on_share((before + min(1.0, heard_s / self.duration_s)) / self.passes)
+
+        return hear(file.path, file.lufs, self.model, on_seconds)
 
 
 def listen_to(decoded: Decoded, model: VoiceActivity, *, two_party: bool, on_share: OnShare) -> Heard:
@@ -76,13 +75,16 @@ def listen_to(decoded: Decoded, model: VoiceActivity, *, two_party: bool, on_sha
     voices = None
     if two_party and pair is not None and pair.comparable:
         voices = separate(pair, ears.hear(sides[0]), ears.hear(sides[1]))
-    if voices is None:
-        return Heard(_listened(mix, MIX_FILE, None, ears.hear(mix), ears.duration_s), (), peaks)
-    channels = tuple(
-        _listened(side, f"channel-{number}.flac", number, own, ears.duration_s)
-        for number, (side, own) in enumerate(zip(sides, (voices.left, voices.right), strict=True))
-    )
-    return Heard(_listened(mix, MIX_FILE, None, voices.either, ears.duration_s), channels, peaks)
+    heard = ears.hear(mix) if voices is None else voices.either
+    sure = certain(heard)  # of the whole conversation: one of two people may only murmur
+
+    def listened(file: Measured, name: str, channel: int | None, probabilities: Probabilities) -> Listened:
+        speech = spans(probabilities, ears.duration_s) if sure else ()
+        return Listened(Track(name, channel, file.lufs, speech), file.path, file.levels)
+
+    own = () if voices is None else (voices.left, voices.right)
+    channels = (listened(sides[number], f"channel-{number}.flac", number, voice) for number, voice in enumerate(own))
+    return Heard(listened(mix, MIX_FILE, None, heard), tuple(channels), peaks)
 
 
 def _side_by_side(files: tuple[Path, ...]) -> tuple[tuple[Measured, ...], Pair | None]:
@@ -108,10 +110,3 @@ def _measure(path: Path, peaks: PeakMeter) -> Measured:
     for _ in through(chunks(path), loudness, levels, peaks):
         pass
     return Measured(path, loudness.lufs, levels.levels)
-
-
-def _listened(
-    file: Measured, name: str, channel: int | None, probabilities: Probabilities, duration_s: float
-) -> Listened:
-    speech = spans(probabilities, duration_s) if certain(np.asarray(probabilities)) else ()
-    return Listened(Track(name, channel, file.lufs, speech), file.path, file.levels)
