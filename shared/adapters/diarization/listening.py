@@ -33,7 +33,7 @@ TRUNK_MIDDLE_S = 0.0125  # of the trunk's first frame
 _BATCH = 4  # windows in one run: a fifth cheaper than one by one, and hardly more memory
 _FINE_STEP, _COARSE_STEP = 148, 296  # frames: each moment is seen by four windows, or by two
 _COARSE_FROM_S = 300.0  # from five minutes on the voices are sure enough for the cheaper step
-_LEAST_WINDOW = 2 * SAMPLE_RATE_HZ  # the network finds too much speech in less; silence is added
+_LEAST_WINDOW = 5 * SAMPLE_RATE_HZ  # in less the network takes even noise for speech
 _CLEAN_MOST = 0.5  # overlap probability above which a frame says nothing about one voice
 _FIRST_PASS = 0.5  # share of the time that the first pass takes
 
@@ -91,12 +91,12 @@ class Listener:
 
 
 def _feeding(windows: Iterator[Samples], features: FeatureStore, step: int) -> Iterator[Samples]:
-    """The windows, padded to the least length; what is new in each goes to the features once."""
+    """The windows, mirrored up to the least length; what is new in each goes to the features once."""
     overlap = 0
     for window in windows:
         features.add(window[overlap:])
         overlap = WINDOW_SAMPLES - step * SEGMENTATION_FRAME_SAMPLES
-        yield np.pad(window, (0, max(0, _LEAST_WINDOW - len(window))))
+        yield np.pad(window, (0, max(0, _LEAST_WINDOW - len(window))), mode="reflect")
 
 
 def _batches(windows: Iterator[Samples]) -> Iterator[Matrix]:

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.adapters.diarization.activity import FRAME_S, Activity, ActivityMeter, pieces, runs
@@ -40,6 +40,7 @@ def test_a_change_of_speaker_cuts_a_piece() -> None:
     assert pieces(meter.result()).tolist() == [[10, 60], [60, 110]]
 
 
+@settings(deadline=None)
 @given(st.lists(st.booleans(), max_size=80))
 def test_runs_are_the_true_stretches(values: list[bool]) -> None:
     """Painting the runs gives the mask back, and no two of them touch."""
@@ -51,6 +52,7 @@ def test_runs_are_the_true_stretches(values: list[bool]) -> None:
     assert all(a[1] < b[0] for a, b in itertools.pairwise(found))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_pieces_cover_the_speech_exactly(seed: int) -> None:
     """Every frame of speech is in one piece, no other frame in any, none is longer than 1.5 s."""

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -75,6 +75,7 @@ def _talks(draw: st.DrawFn) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArr
     return path, speech, overlap
 
 
+@settings(deadline=None)
 @given(_talks())
 def test_turns_keep_their_rules(talk: tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]) -> None:
     """Ascending, inside the recording, a pause between two turns of one speaker, no overlap in the exclusive ones."""
@@ -88,6 +89,7 @@ def test_turns_keep_their_rules(talk: tuple[NDArray[np.int64], NDArray[np.bool_]
     assert all(a.end_s <= b.start_s for a, b in zip(spoken.exclusive, spoken.exclusive[1:], strict=False))
 
 
+@settings(deadline=None)
 @given(_talks())
 def test_swapping_the_voices_changes_nothing(
     talk: tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]],

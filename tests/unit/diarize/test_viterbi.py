@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -33,6 +33,7 @@ def _problems(draw: st.DrawFn) -> tuple[_Evidence, NDArray[np.float32]]:
     return evidence, chance.uniform(0, draw(st.floats(0, 5)), frames).astype(np.float32)
 
 
+@settings(deadline=None)
 @given(_problems())
 def test_reaches_the_best_score(problem: tuple[_Evidence, NDArray[np.float32]]) -> None:
     """No path scores more than the one found, whatever the number of frames and states."""
@@ -42,6 +43,7 @@ def test_reaches_the_best_score(problem: tuple[_Evidence, NDArray[np.float32]]) 
     assert _score(path, evidence, cost) == pytest.approx(_best_score(evidence, cost), abs=1e-4)
 
 
+@settings(deadline=None)
 @given(_problems())
 def test_names_do_not_matter(problem: tuple[_Evidence, NDArray[np.float32]]) -> None:
     """Renaming the states renames the path and changes nothing else."""
