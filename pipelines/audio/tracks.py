@@ -60,8 +60,8 @@ class Ears:
     def hear(self, file: Measured) -> Probabilities:
         before, self._begun = self._begun, self._begun + 1
 
-        def on_seconds(heard_s: float) -> None:
-            self.on_share((before + min(1.0, heard_s / self.duration_s)) / self.passes)
+        def on_seconds(done_s: float) -> None:
+            self.on_share((before + min(1.0, done_s / self.duration_s)) / self.passes)
 
         return hear(file.path, file.lufs, self.model, on_seconds)
 
