@@ -51,7 +51,7 @@ def _turned(folder: Path) -> Iterator[Recording]:
 
 
 def comparable(text: str, language: str) -> str:
-    """Without what is spelling alone: case, punctuation, digits against number words, Traditional against Simplified."""
+    """Without what is spelling alone: case, punctuation, digits or number words, Traditional or Simplified."""
     plain = unicodedata.normalize("NFKC", text)
     return _characters(plain, language) if language in ("ja", "zh") else _words(plain)
 

@@ -69,8 +69,8 @@ def _as_person(who: str, speech: Speech) -> Samples:
     slower, faster = SHIFT[who]
     samples = resample_poly(speech.samples, RATE_HZ * faster, speech.sample_rate_hz * slower).astype(np.float32)
     loud = np.flatnonzero(np.abs(samples) > QUIET)
-    voiced = samples[loud[0] : loud[-1] + 1]
-    return (voiced * (LEVEL_RMS / np.sqrt(np.mean(voiced**2)))).astype(np.float32)
+    voiced: Samples = samples[loud[0] : loud[-1] + 1]
+    return voiced * np.float32(LEVEL_RMS / np.sqrt(np.mean(voiced**2)))
 
 
 def _place(turns: list[dict[str, object]], spoken: list[Samples]) -> list[Line]:
