@@ -4,12 +4,13 @@ The stages stand one after the other, transcribe and diarize side by side, the s
 processes. What came from the cache costs nothing and counts for nothing.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from shared.domain.job import ProgressStatus, RunStatus, Stage
 from shared.domain.progress import Estimate, JobMoment, RunMoment
 
-# Seconds of work for a second of audio, on two cores with the embedded models, until this installation has measured.
+# On two cores with the embedded models, until this installation has measured: seconds of work for a second of audio,
+# and seconds to begin with, such as loading a model.
 PRIORS = {
     Stage.DOWNLOAD: 0.005,
     Stage.PREPROCESS: 0.03,
@@ -17,6 +18,14 @@ PRIORS = {
     Stage.DIARIZE: 0.12,
     Stage.ANALYZE: 0.01,
     Stage.SYNTHESIZE: 0.02,
+}
+START_S = {
+    Stage.DOWNLOAD: 0.1,
+    Stage.PREPROCESS: 0.3,
+    Stage.TRANSCRIBE: 2.0,
+    Stage.DIARIZE: 1.0,
+    Stage.ANALYZE: 0.1,
+    Stage.SYNTHESIZE: 3.0,
 }
 ASSUMED_AUDIO_S = 600.0  # before the download is done; only shares of the whole are shown then
 SETTLE_S = 5.0  # work that is taken to have gone as predicted, so that the first seconds do not swing the ETA
@@ -56,6 +65,11 @@ def current_stage(runs: Iterable[RunMoment]) -> Stage:
     return next((stage for stage in reversed(Stage) if stage in seen), Stage.DOWNLOAD)
 
 
+def cost_of(stage: Stage, costs: Mapping[Stage, float], audio_s: float) -> float:
+    """Seconds of work per second of audio, for a run of this length."""
+    return costs.get(stage) or PRIORS[stage] + START_S[stage] / max(audio_s, 1.0)
+
+
 def _wall_s(work: dict[Stage, list[float]], processes: int) -> float:
     shards = work[Stage.TRANSCRIBE]
     transcribe_s = max(sum(shards) / processes, max(shards, default=0.0))
@@ -65,12 +79,12 @@ def _wall_s(work: dict[Stage, list[float]], processes: int) -> float:
 
 
 def _pieces(moment: JobMoment, stage: Stage, processes: int) -> Iterator[Piece]:
-    cost = moment.costs.get(stage, PRIORS[stage])
     runs = {run.shard: run for run in moment.runs if run.stage is stage}
     for shard, audio_s in enumerate(_audio(moment, stage, processes)):
         run = runs.get(shard)
         if run is None or not run.free:
-            yield cost * audio_s, cost * audio_s * _share_left(run, audio_s)
+            whole_s = cost_of(stage, moment.costs, audio_s) * audio_s
+            yield whole_s, whole_s * _share_left(run, audio_s)
 
 
 def _audio(moment: JobMoment, stage: Stage, processes: int) -> tuple[float, ...]:

@@ -7,10 +7,12 @@ from types import TracebackType
 
 import structlog
 
+from pipelines.progress import cost_of
 from shared.domain.errors import Cancelled, Fenced, StorageUnavailable
 from shared.store.runs import Claim, Hold, RunLedger
 
 REPORT_S = 1.0  # a progress row a second is the most there may be
+AHEAD = 0.9  # of what is left of a run may be shown as done before its work says so
 JOIN_S = 10.0  # longer than one transaction takes; the thread is a daemon and cannot hold up the process
 
 log = structlog.get_logger(__name__)
@@ -22,8 +24,9 @@ class Heartbeat:
     def __init__(self, runs: RunLedger, claim: Claim, *, lease_s: float, beat_s: float) -> None:
         self._runs, self._claim = runs, claim
         self._lease_s, self._beat_s = lease_s, beat_s
+        self._cost = cost_of(claim.run.stage, claim.costs, claim.audio_s or 0.0)
         self._hold = Hold.HELD
-        self._done_s = 0.0
+        self._done_s, self._ticked_at = 0.0, time.monotonic()
         self._saving = False
         self._told: tuple[float, bool] | None = None
         self._stop = threading.Event()
@@ -38,7 +41,8 @@ class Heartbeat:
         self._thread.join(JOIN_S)
 
     def tick(self, done_s: float) -> None:
-        self._done_s = max(self._done_s, done_s)
+        if done_s > self._done_s:
+            self._done_s, self._ticked_at = done_s, time.monotonic()
         self.check()
 
     def saving(self) -> None:
@@ -67,10 +71,16 @@ class Heartbeat:
         self._hold = self._runs.beat(self._claim, self._lease_s)
 
     def _report(self) -> None:
-        now = (self._done_s, self._saving)
+        now = (round(self._likely_s(), 1), self._saving)
         if now != self._told:
-            self._runs.report(self._claim, self._done_s, wait=self._told is None, saving=self._saving)
+            self._runs.report(self._claim, now[0], wait=self._told is None, saving=self._saving)
             self._told = now
+
+    def _likely_s(self) -> float:
+        """Seconds of audio done by now: between two ticks the work goes on at the pace that it usually has."""
+        left_s = max(0.0, (self._claim.audio_s or 0.0) - self._done_s)
+        since_s = time.monotonic() - self._ticked_at
+        return self._done_s + min(since_s / self._cost, AHEAD * left_s)
 
     def _guarded(self, act: Callable[[], None]) -> None:
         """A database that is away for a moment does not end the work: at the end the fence decides."""
