@@ -5,6 +5,8 @@ PYTHON ?= python3
 UV_VERSION := 0.13.8
 UV := .tools/bin/uv
 BIN := .venv/bin
+# Where the system keeps certificates they count, as for pip: a company's proxy may have one of its own.
+export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),true,false)
 FILE ?=
 LANGUAGE ?= en
 OUT ?= out
