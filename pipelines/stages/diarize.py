@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pipelines.audio.vad_gate import GateSettings
 from shared.domain.audio import PreparedAudio, Track
 from shared.domain.ids import SpeakerId
 from shared.domain.job import JobOptions
@@ -12,7 +11,7 @@ from shared.ports.speech import Diarizer
 from shared.ports.tick import Tick
 
 BY_CHANNEL = Provenance(provider="vibeinsight", model="voice activity by channel", version="1")
-_PAD_S = GateSettings().pad_s  # voice activity is padded for the recogniser's sake; a turn is not
+PAUSE_S = 0.3  # a pause of this length ends a turn
 
 
 def diarize(
@@ -39,12 +38,14 @@ def by_channel(channels: Sequence[Track]) -> Diarization:
     return Diarization(turns, tuple(_exclusive(turns)), tuple(names), {}, None, BY_CHANNEL)
 
 
-def _turns(name: SpeakerId, track: Track) -> Iterable[SpeakerTurn]:
-    """A span at the recording's very beginning or end may have lost its padding; it is never turned around."""
+def _turns(name: SpeakerId, track: Track) -> list[SpeakerTurn]:
+    """The margin around each span stays: voice activity hears consonants late, and misses as much as the margin adds."""
+    turns: list[SpeakerTurn] = []
     for span in track.speech:
-        start_s, end_s = span.start_s + _PAD_S if span.start_s > 0 else 0.0, span.end_s - _PAD_S
-        if end_s > start_s:
-            yield SpeakerTurn(round(start_s, 3), round(end_s, 3), name)
+        goes_on = turns and span.start_s - turns[-1].end_s < PAUSE_S
+        start_s = turns.pop().start_s if goes_on else span.start_s
+        turns.append(SpeakerTurn(start_s, span.end_s, name))
+    return turns
 
 
 def _exclusive(turns: Iterable[SpeakerTurn]) -> Iterable[SpeakerTurn]:

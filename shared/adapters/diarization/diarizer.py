@@ -39,6 +39,10 @@ class OnnxDiarizer:
             parameters={"recipe": RECIPE},
         )
 
+    def load(self) -> None:
+        """Opens the networks now instead of at the first recording; converts their weights if nobody has yet."""
+        _ = self._segmentation, self._voice
+
     def diarize(self, audio: FilePath, *, speakers: int | None, tick: Tick) -> Diarization:
         recording = Recording(audio)
         heard = Listener(self._segmentation, self._voice).listen(recording, tick)

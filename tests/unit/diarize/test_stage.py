@@ -39,9 +39,9 @@ def _run(prepared: PreparedAudio, ear: _Ear, options: JobOptions | None = None) 
 
 
 def test_channels_need_no_ear() -> None:
-    """One person a channel: turns are the channels' speech without its padding, S1 is who speaks first."""
+    """One person a channel: turns are the channels' speech, S1 is who speaks first."""
     ear = _Ear()
-    left, right = _track(0, (4.9, 8.1)), _track(1, (0.9, 3.1), (7.4, 9.1))
+    left, right = _track(0, (5.0, 8.0)), _track(1, (1.0, 3.0), (7.5, 9.0))
     spoken = _run(_prepared(_track(None, (0.9, 9.1)), left, right), ear)
     assert spoken.turns == (SpeakerTurn(1.0, 3.0, "S1"), SpeakerTurn(5.0, 8.0, "S2"), SpeakerTurn(7.5, 9.0, "S1"))
     assert spoken.exclusive == (SpeakerTurn(1.0, 3.0, "S1"), SpeakerTurn(5.0, 8.0, "S2"), SpeakerTurn(8.0, 9.0, "S1"))
@@ -62,10 +62,11 @@ def test_a_silent_channel_is_nobody() -> None:
     assert spoken.speakers == ("S1",)
 
 
-def test_speech_at_the_edges_keeps_its_edges() -> None:
-    """A span from the very beginning has lost its padding already."""
-    spoken = _run(_prepared(_track(None, (0.0, 3.1)), _track(0, (0.0, 3.1)), _track(1, (4.0, 4.15))), _Ear())
-    assert spoken.turns == (SpeakerTurn(0.0, 3.0, "S1"),)
+def test_a_breath_does_not_end_a_turn() -> None:
+    """Spans of one channel less than 0.3 s apart are one turn."""
+    left = _track(0, (1.0, 2.0), (2.25, 3.0), (3.3, 4.0))
+    spoken = _run(_prepared(_track(None, (1.0, 4.0)), left, _track(1, (5.0, 6.0))), _Ear())
+    assert [(turn.start_s, turn.end_s) for turn in spoken.turns] == [(1.0, 3.0), (3.3, 4.0), (5.0, 6.0)]
 
 
 def test_no_speech_is_not_listened_to() -> None:
