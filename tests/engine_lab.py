@@ -80,8 +80,8 @@ def _work(stage: Stage, context: StageContext) -> StageOutput:
 
 
 def _parameters(stage: Stage, job: Job, tools: Toolbox) -> Mapping[str, object]:
-    """Only what the script says of this stage, so that an equal job hits the cache."""
-    return {"script": json.loads(job.session_id).get(stage.value), "shards": json.loads(job.session_id).get("shards")}
+    """Only what the script says of this stage, so that an equal job hits the cache; one with a `job` of its own not."""
+    return {name: json.loads(job.session_id).get(name) for name in (stage.value, "shards", "job")}
 
 
 def _facts(stage: Stage, document: Mapping[str, Any]) -> JobFacts:

@@ -14,7 +14,7 @@ from tests.engine_processes import Processes, kill_tree, send
 
 pytestmark = pytest.mark.chaos
 
-JOBS, SHARDS = 8, 3
+JOBS_A_ROUND, SHARDS = 2, 3
 WORK = {stage: {"sleep_s": 0.4} for stage in ("download", "preprocess", "transcribe", "diarize", "analyze")}
 FREEZE_S = 6.0  # longer than the lease: the frozen worker wakes up fenced
 
@@ -27,7 +27,14 @@ class Storm:
 
     def strike(self) -> None:
         """One blow, then a moment for the work to go on."""
-        blows = (self._kill_child, self._kill_worker, self._empty_broker, self._freeze_worker, self._ring_twice)
+        blows = (
+            self._kill_child,
+            self._kill_worker,
+            self._empty_broker,
+            self._freeze_worker,
+            self._ring_twice,
+            self._cut_connections,
+        )
         self._random.choice(blows)()
         time.sleep(self._random.uniform(0.2, 1.5))
 
@@ -56,20 +63,25 @@ class Storm:
         for member in family:
             send(member.pid, signal.SIGCONT)
 
+    def _cut_connections(self) -> None:
+        """What a restart of the database does to everybody."""
+        everybody = "pid <> pg_backend_pid() AND datname = current_database()"
+        self._lab.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {everybody}")
+
     def _ring_twice(self) -> None:
         for _ in range(2):
             self._lab.tools.doorbell.ring(self._lab.queued())
 
 
 def test_a_storm(lab: Lab, processes: Processes, rounds: int) -> None:
-    """Kills, freezes, an emptied broker, copies of messages, two stewards: every job completes with one effect each."""
+    """Kills, freezes, an emptied broker, cut connections, copies of messages: every job completes, one effect each."""
     processes.steward()
     processes.steward()
-    jobs = [lab.job({"shards": SHARDS, "job": number} | WORK).job.id for number in range(JOBS)]
+    jobs = [lab.job({"shards": SHARDS, "job": number} | WORK).job.id for number in range(JOBS_A_ROUND * rounds)]
     storm = Storm(lab, processes, seed=rounds)
     for _ in range(rounds):
         storm.strike()
-    wait_for("every job to end", lambda: all(lab.get(job).status.ended for job in jobs), deadline_s=120)
-    assert [lab.get(job).status for job in jobs] == [JobStatus.COMPLETED] * JOBS
+    wait_for("every job to end", lambda: all(lab.get(job).status.ended for job in jobs), deadline_s=60 + 10 * rounds)
+    assert [lab.get(job).status for job in jobs] == [JobStatus.COMPLETED] * len(jobs)
     for job in jobs:
         assert lab.effects(job) == expected_effects(SHARDS)

@@ -64,9 +64,9 @@ def test_a_silent_channel_is_nobody() -> None:
 
 def test_a_breath_does_not_end_a_turn() -> None:
     """Spans of one channel less than 0.3 s apart are one turn."""
-    left = _track(0, (1.0, 2.0), (2.25, 3.0), (3.3, 4.0))
+    left = _track(0, (1.0, 2.0), (2.25, 3.0), (3.4, 4.0))
     spoken = _run(_prepared(_track(None, (1.0, 4.0)), left, _track(1, (5.0, 6.0))), _Ear())
-    assert [(turn.start_s, turn.end_s) for turn in spoken.turns] == [(1.0, 3.0), (3.3, 4.0), (5.0, 6.0)]
+    assert [(turn.start_s, turn.end_s) for turn in spoken.turns] == [(1.0, 3.0), (3.4, 4.0), (5.0, 6.0)]
 
 
 def test_no_speech_is_not_listened_to() -> None:
