@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from bench.measure import cpu_s, watched_memory
 from cli.client import Client
 from cli.demo import make_conversation
 from cli.installation import Installation, installed
-from shared.adapters.ffmpeg import Ffmpeg
+from shared.adapters.ffmpeg import ffmpeg_binary
 from shared.settings import Settings
 
 MADE_S = 600.0  # long enough for the queue's cost to vanish and for both cores to be used
@@ -127,15 +128,15 @@ def median_overhead_ms(stack: Installation, job_id: str) -> float:
     """
     assert stack.stack.settings.database_url is not None
     with psycopg.connect(stack.stack.settings.database_url.get_secret_value()) as link:
-        ended = dict(link.execute(STAGE_ENDS, (job_id,)).fetchall())
-    return 1000 * statistics.median((ended[stage] - ended[BEFORE[stage]]).total_seconds() for stage in BEFORE)
+        ended: dict[str, datetime] = dict(link.execute(STAGE_ENDS, (job_id,)).fetchall())
+    return 1000 * statistics.median([(ended[stage] - ended[BEFORE[stage]]).total_seconds() for stage in BEFORE])
 
 
 def measure(file: Path | None, folder: Path, speakers: int) -> dict[str, Any]:
     recording = (file or made_recording(folder)).absolute()
     with installed(Settings(data_dir=folder / "data"), lambda _: None, port=None, with_flower=False) as stack:
         job = whole_job(recording, stack, speakers)
-    bare_decoding = bare_decode(recording, folder, Ffmpeg(Settings()).binary)
+    bare_decoding = bare_decode(recording, folder, ffmpeg_binary())
     our_decoding = our_decode(recording, folder)
     bare = bare_engines(recording, folder / "bare.flac", speakers)
     return {
@@ -178,3 +179,7 @@ def main() -> None:
         print(json.dumps(figures))
     else:
         report(figures, Console())
+
+
+if __name__ == "__main__":
+    main()
