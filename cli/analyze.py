@@ -104,8 +104,9 @@ def _reach(settings: Settings, screen: Console, cleanup: ExitStack) -> tuple[Add
     if found is not None:
         return found, True
     with screen.status("Starting VibeInsight for this run …"):
-        tell = lambda line: screen.print(line, highlight=False)  # noqa: E731
-        started = cleanup.enter_context(installed(settings, tell, port=None, with_flower=False))
+        started = cleanup.enter_context(
+            installed(settings, lambda line: say(screen, line), port=None, with_flower=False)
+        )
     return started.address, False
 
 
@@ -113,10 +114,10 @@ def conclude(client: Client, job: dict[str, Any], wishes: Wishes, screen: Consol
     """Prints and writes what was asked for; a job without a result is a JobFailed."""
     check(job)
     for warning in job.get("warnings", []):
-        screen.print(f"Warning: {warning['message']} ({warning['code']})", markup=False, highlight=False)
+        say(screen, f"Warning: {warning['message']} ({warning['code']})")
     if wishes.out is not None:
         write_all(client, job["id"], wishes.out)
-        screen.print(f"Written to {wishes.out}/", markup=False, highlight=False)
+        say(screen, f"Written to {wishes.out}/")
     if wishes.as_json:
         print_json(client.result(job["id"]))
     else:
@@ -161,4 +162,9 @@ def write_all(client: Client, job_id: str, folder: Path) -> None:
 
 def _say_how_to_go_on(screen: Console, job_id: str, *, stays: bool) -> None:
     first = "" if stays else "`vibeinsight up`, then "
-    screen.print(f"\nJob {job_id} is kept. Go on with it: {first}`vibeinsight watch {job_id}`.", highlight=False)
+    say(screen, f"\nJob {job_id} is kept. Go on with it: {first}`vibeinsight watch {job_id}`.")
+
+
+def say(screen: Console, text: str) -> None:
+    """A sentence as it is: names in brackets are no markup, and nothing that is copied is broken in two."""
+    screen.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,5 +1,6 @@
 """A VibeInsight of its own for the tests, started as a newcomer starts it: `vibeinsight up` in a folder."""
 
+import contextlib
 import json
 import os
 import signal
@@ -92,6 +93,12 @@ class Machine:
             check=False,
         )
 
+    def begin(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        command = [*COMMAND, *map(str, arguments)]
+        return subprocess.Popen(
+            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
     def client(self) -> httpx.Client:
         key = (self.data_dir / "key").read_text().strip()
         headers = {"Authorization": f"Bearer {key}"}
@@ -100,6 +107,17 @@ class Machine:
     def secrets(self) -> dict[str, str]:
         secrets: dict[str, str] = json.loads((self.data_dir / "secrets.json").read_text())
         return secrets
+
+
+def of_folder(data_dir: Path) -> list[int]:
+    """Every process of this machine that was started for a data folder."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            mentioned = [process.environ().get("VIBEINSIGHT_DATA_DIR", ""), process.cwd(), *process.cmdline()]
+            if any(str(data_dir) in text for text in mentioned):
+                found.append(process.pid)
+    return found
 
 
 def bare_environment(**more: str) -> dict[str, str]:

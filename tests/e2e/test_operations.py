@@ -1,8 +1,10 @@
 """What `up` runs: visible in Flower, closed to the network, mended when it breaks, gone when it ends."""
 
 import json
+import re
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -11,7 +13,7 @@ import pytest
 
 from cli.services import FLOWER_USER
 from tests.e2e import recordings
-from tests.e2e.machine import DOWN_WITHIN_S, Machine, is_gone, wait_until
+from tests.e2e.machine import DOWN_WITHIN_S, Machine, is_gone, of_folder, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -79,6 +81,31 @@ def _is_ready(machine: Machine) -> bool:
             return client.get("/readyz").status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
+
+
+def test_ctrl_c_lets_go_of_a_job_and_says_how_to_take_it_up(machine: Machine, hostile: str) -> None:
+    """Who interrupts `analyze` learns the job's id and the command that goes on with it; the job is still there."""
+    with machine.begin("analyze", f"{hostile}/hang?3", "--json") as waiting:
+        assert waiting.stderr is not None
+        assert "queued" in waiting.stderr.readline()
+        waiting.send_signal(signal.SIGINT)
+        said = waiting.stderr.read()
+    assert waiting.returncode == 130
+    (job_id,) = re.findall(r"`vibeinsight watch ([0-9a-f-]{36})`", said)
+    with machine.client() as client:
+        assert client.post(f"/v1/jobs/{job_id}/cancel").raise_for_status().json()["status"] == "cancelled"
+    watched = machine.run("watch", job_id)
+    assert (watched.returncode, "was cancelled" in watched.stderr) == (1, True)
+
+
+def test_without_a_running_one_analyze_brings_its_own(machine: Machine, tmp_path: Path) -> None:
+    """In a fresh folder everything is started for one recording, and nothing of it is left running."""
+    data_dir = tmp_path / "data"
+    alone = replace(machine, environment={**machine.environment, "VIBEINSIGHT_DATA_DIR": str(data_dir)}, process=None)
+    done = alone.run("analyze", recordings.write(tmp_path / "silence.wav", recordings.silence(2)), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["job"]["status"] == "completed_with_warnings"
+    wait_until(lambda: of_folder(data_dir) == [], 10, "nothing of it runs")
 
 
 def test_doctor_finds_nothing_broken(machine: Machine) -> None:
