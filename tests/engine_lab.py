@@ -66,7 +66,7 @@ def _work(stage: Stage, context: StageContext) -> StageOutput:
     if script.get("fail") == "bug":
         raise ZeroDivisionError("a mistake of ours")
     if "fail" in script:
-        raise ERRORS[script["fail"]](f"{stage} was told to fail")
+        raise ERRORS[script["fail"]](f"{stage} was told to fail", retry_after_s=script.get("retry_after_s"))
     if script.get("die"):
         os.kill(os.getpid(), signal.SIGKILL)
     read = [paper.stage for other in Stage for paper in context.read_all(other, Paper)]

@@ -32,7 +32,6 @@ class StageContext:
         self.job: Job = claim.job
         self.shard = claim.run.shard
         self.attempt = claim.run.attempt
-        self.audio_s = claim.audio_s
         self.tools = tools
         self.workdir = workdir
         self.tick = tick

@@ -51,6 +51,7 @@ def backoff_s(attempt: int, base_s: float, jitter: Callable[[], float] = secure_
 class Failure:
     error: JobError
     retryable: bool
+    least_wait_s: float = 0.0  # what a provider asked for
 
 
 class Runner:
@@ -147,7 +148,9 @@ class Runner:
         stage = claim.run.stage
         if isinstance(error, VibeInsightError):
             log.warning("run.failed", code=error.code, reason=error.message)
-            return Failure(JobError(error.code, error.message, stage), error.retryable)
+            asked_s = error.details.get("retry_after_s")
+            least_wait_s = min(float(asked_s), LONGEST_BACKOFF_S) if isinstance(asked_s, int | float) else 0.0
+            return Failure(JobError(error.code, error.message, stage), error.retryable, least_wait_s)
         log.exception("run.crashed")
         message = f"Something unexpected happened in the stage {stage}; our logs say more under this job's id"
         return Failure(JobError("internal_error", message, stage), retryable=True)
@@ -161,5 +164,6 @@ class Runner:
         except Stopped as stopped:
             log.info("run.left", reason=stopped.code)
             return []
-        self._runs.give_back(claim, failure.error, backoff_s(claim.run.attempt, self._settings.retry_base_s))
+        wait_s = max(failure.least_wait_s, backoff_s(claim.run.attempt, self._settings.retry_base_s))
+        self._runs.give_back(claim, failure.error, wait_s)
         return []

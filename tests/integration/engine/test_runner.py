@@ -81,6 +81,13 @@ def test_another_attempt_waits(lab: Lab) -> None:
     assert [tuple(row) for row in rows] == [("queued", 1, True, "provider_unavailable")]
 
 
+def test_a_provider_that_names_a_time_is_given_it(lab: Lab) -> None:
+    """The next attempt does not come before the provider asked for it."""
+    lab.job({"download": {"fail": "provider_unavailable", "retry_after_s": 120}})
+    assert lab.work_off() == 1
+    assert lab.execute("SELECT not_before > now() + interval '100 s' FROM stage_runs")[0][0]
+
+
 def test_what_cannot_help_fails_at_once(lab: Lab) -> None:
     """A recording that is no recording fails the job with its code and the stage, after one attempt."""
     job_id = lab.job({"preprocess": {"fail": "not_audio"}}).job.id
