@@ -39,7 +39,7 @@ def by_channel(channels: Sequence[Track]) -> Diarization:
 
 
 def _turns(name: SpeakerId, track: Track) -> list[SpeakerTurn]:
-    """The margin around each span stays: voice activity hears consonants late, and misses as much as the margin adds."""
+    """The margin around each span stays: voice activity misses about as much at the edges as the margin adds."""
     turns: list[SpeakerTurn] = []
     for span in track.speech:
         goes_on = turns and span.start_s - turns[-1].end_s < PAUSE_S
