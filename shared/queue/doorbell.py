@@ -61,6 +61,3 @@ class CeleryDoorbell:
         except Exception as error:
             log.warning("doorbell.unreachable", error=type(error).__name__)
             return 0
-
-    def close(self) -> None:
-        self._app.close()
