@@ -10,7 +10,14 @@ branch_labels = None
 depends_on = None
 
 TABLES = ("owners", "api_keys", "uploads", "jobs", "stage_runs", "artefacts", "results", "job_progress")
-SHOWN = ("jobs", "job_progress")  # what a signed-in user of Supabase may read of their own
+# What a signed-in user of Supabase may read: their own, and what a service has asked for in their name.
+ASKED_FOR_ME = "{options} ->> 'on_behalf_of' = (SELECT auth.uid())::text"
+SHOWN = {
+    "jobs": ASKED_FOR_ME.format(options="options"),
+    "job_progress": "EXISTS (SELECT FROM jobs WHERE jobs.id = job_id AND "
+    + ASKED_FOR_ME.format(options="jobs.options")
+    + ")",
+}
 EMPTY_LIST = sa.text("'[]'::jsonb")
 JSONB = postgresql.JSONB
 OPEN = sa.text("status IN ('queued', 'running')")
@@ -25,8 +32,8 @@ def upgrade() -> None:
     op.execute(NOTIFY)
     for table in ("alembic_version", *TABLES):
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-    for table in SHOWN:
-        op.execute(OWN_ROWS_POLICY.format(table=table))
+    for table, asked_for_me in SHOWN.items():
+        op.execute(OWN_ROWS_POLICY.format(table=table, asked_for_me=asked_for_me))
     op.execute(PUBLISH)
 
 
@@ -205,14 +212,14 @@ CREATE TRIGGER job_progress_notify AFTER INSERT ON job_progress
 """
 
 # The service connects as the tables' owner, whom row level security does not bind. Everybody else sees nothing,
-# except, where this database is Supabase's, a signed-in user their own rows.
+# except, where this database is Supabase's, a signed-in user what is theirs.
 OWN_ROWS_POLICY = """
 DO $$ BEGIN
     IF EXISTS (SELECT FROM pg_namespace WHERE nspname = 'auth')
        AND EXISTS (SELECT FROM pg_roles WHERE rolname = 'authenticated') THEN
         GRANT SELECT ON {table} TO authenticated;
         CREATE POLICY {table}_own_rows ON {table} FOR SELECT TO authenticated
-            USING (owner_id = (SELECT auth.uid()));
+            USING (owner_id = (SELECT auth.uid()) OR {asked_for_me});
     END IF;
 END $$;
 """

@@ -1,7 +1,8 @@
 """What a Supabase Edge Function calls: begin the analysis of a recording for one of its own users.
 
-The API key says whose job it is: the service's that calls. `user_id` is its word for whom it asks, so it is kept with
-the job (`on_behalf_of`) and grants nothing: a key must not be able to write into another owner's rows.
+The API key says whose job it is: the service's that calls. `user_id` is its word for whom it asks; it is kept with the
+job (`on_behalf_of`) and lets that user of Supabase read the job and follow its progress, and nothing else: a key must
+not be able to write into another owner's rows.
 """
 
 import hashlib

@@ -90,7 +90,7 @@ class JobOptions:
     roles: tuple[str, ...] = ()  # roles in order of first speech, or of channel: ("coach", "client")
     denoise: bool = False  # afftdn before recognition
     spoken_summary: bool = True
-    on_behalf_of: str | None = None  # whom the owner's service asked for; a note, which grants nothing
+    on_behalf_of: str | None = None  # whom the owner's service asked for; may read the job's row and progress
 
 
 @dataclass(frozen=True, slots=True)

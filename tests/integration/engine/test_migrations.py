@@ -72,24 +72,33 @@ def test_progress_is_published(settings: Settings) -> None:
         assert link.execute(query).fetchall() == [("job_progress",)]
 
 
-def test_a_supabase_user_reads_own_rows_alone(settings: Settings) -> None:
-    """Where the database is Supabase's, a signed-in user sees their jobs and nobody else's."""
+def make_job(link: psycopg.Connection[tuple[object, ...]], owner: object, options: str = "{}") -> object:
+    """A job with one progress row; returns its id."""
+    columns = "INSERT INTO jobs (owner_id, session_id, source, options) VALUES (%s, 's', '{}', %s) RETURNING id"
+    job = link.execute(columns, [owner, options]).fetchone()
+    assert job is not None
+    link.execute(
+        "INSERT INTO job_progress (job_id, session_id, owner_id, version, status, percent, message_key, message)"
+        " VALUES (%s, 's', %s, 1, 'queued', 0, 'queued', 'Queued')",
+        [job[0], owner],
+    )
+    return job[0]
+
+
+def test_a_supabase_user_reads_what_is_theirs_alone(settings: Settings) -> None:
+    """Where the database is Supabase's, a signed-in user sees their jobs and those asked for in their name."""
     downgrade(settings)
     with connect(settings) as link:
-        link.execute(ROLE)
-        link.execute(SUPABASE)
-        link.execute(USAGE)
+        for statement in (ROLE, SUPABASE, USAGE):
+            link.execute(statement)
         upgrade(settings)
-        mine, other = (
-            link.execute("INSERT INTO owners (name) VALUES (%s) RETURNING id", [name]).fetchone() for name in "ab"
-        )
-        for owner in (mine, other):
-            assert owner is not None
-            link.execute("INSERT INTO jobs (owner_id, session_id, source, options) VALUES (%s, 's', '{}', '{}')", owner)
-        assert mine is not None
+        owners = [link.execute("INSERT INTO owners (name) VALUES (%s) RETURNING id", [name]) for name in ("a", "b")]
+        me, service = (owner.fetchall()[0][0] for owner in owners)
+        mine, asked = make_job(link, me), make_job(link, service, f'{{"on_behalf_of": "{me}"}}')
+        make_job(link, service, '{"on_behalf_of": "another"}')
         link.execute("SET ROLE authenticated")
-        link.execute("SELECT set_config('request.jwt.sub', %s, false)", [str(mine[0])])
-        seen = link.execute("SELECT owner_id FROM jobs").fetchall()
+        link.execute("SELECT set_config('request.jwt.sub', %s, false)", [str(me)])
+        assert {job for (job,) in link.execute("SELECT id FROM jobs")} == {mine, asked}
+        assert {job for (job,) in link.execute("SELECT job_id FROM job_progress")} == {mine, asked}
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             link.execute("SELECT * FROM api_keys")
-    assert seen == [mine]
