@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from importlib.metadata import version
-from pathlib import Path as FilePath
+from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from shared.adapters.diarization.engines import Matrix, SegmentationNetwork, Voi
 from shared.adapters.diarization.listening import Heard, Listener
 from shared.adapters.diarization.recording import Recording
 from shared.adapters.diarization.turns import SpokenTurns, spoken_turns
-from shared.adapters.diarization.viterbi import Path
+from shared.adapters.diarization.viterbi import StatePath
 from shared.adapters.diarization.weights import RECIPE, VoiceWeights, voice_weights
 from shared.domain.ids import SpeakerId
 from shared.domain.transcript import Diarization, Provenance
@@ -43,7 +43,7 @@ class OnnxDiarizer:
         """Opens the networks now instead of at the first recording; converts their weights if nobody has yet."""
         _ = self._segmentation, self._voice
 
-    def diarize(self, audio: FilePath, *, speakers: int | None, tick: Tick) -> Diarization:
+    def diarize(self, audio: Path, *, speakers: int | None, tick: Tick) -> Diarization:
         recording = Recording(audio)
         heard = Listener(self._segmentation, self._voice).listen(recording, tick)
         path, evidence = self._attribute(heard, speakers)
@@ -57,16 +57,16 @@ class OnnxDiarizer:
             provenance=self.provenance,
         )
 
-    def _attribute(self, heard: Heard, speakers: int | None) -> tuple[Path, Matrix]:
+    def _attribute(self, heard: Heard, speakers: int | None) -> tuple[StatePath, Matrix]:
         """The voice of every frame, and the evidence for each voice."""
         voices = fit_heard(heard, self._voice, speakers)
         if voices is None:
             frames = len(heard.activity.speech)
             return np.zeros(frames, np.int64), np.zeros((frames, 1), np.float32)
-        evidence = frame_evidence(heard, voices, self._voice)
+        evidence = frame_evidence(heard, voices)
         return likeliest(heard, evidence), evidence
 
-    def _embeddings(self, heard: Heard, path: Path, spoken: SpokenTurns) -> dict[SpeakerId, tuple[float, ...]]:
+    def _embeddings(self, heard: Heard, path: StatePath, spoken: SpokenTurns) -> dict[SpeakerId, tuple[float, ...]]:
         """Each speaker's voice, from all of the pieces that are mostly theirs."""
         middles = heard.pieces.mean(axis=1).astype(np.int64)
         pool = heard.piece_pool.merged(path[middles], int(path.max(initial=0)) + 1)

@@ -43,11 +43,13 @@ class Heard:
     activity: Activity
     pieces: NDArray[np.int64]  # (n, 2) frames of `activity`
     piece_pool: SpanPool  # one span a piece
-    windows: SpanPool  # 1 s every 0.24 s
+    piece_embeddings: Matrix
+    window_embeddings: Matrix  # of 1 s every 0.24 s
+    window_seconds: NDArray[np.float32]  # of clean speech in each
 
     @property
     def window_middles_s(self) -> NDArray[np.float64]:
-        cells = np.arange(len(self.windows.frames), dtype=np.float64) + CELLS_A_WINDOW / 2
+        cells = np.arange(len(self.window_seconds), dtype=np.float64) + CELLS_A_WINDOW / 2
         return cells * (CELL_FRAMES * TRUNK_FRAME_S)
 
 
@@ -87,7 +89,8 @@ class Listener:
                 cells.add(cell_of[here], frames)
                 piece_pool.add(piece_of[here], frames)
                 tick(duration_s * (_FIRST_PASS + (1 - _FIRST_PASS) * here.stop / total))
-        return Heard(activity, found, piece_pool, cells.sliding(CELLS_A_WINDOW))
+        windows = cells.window_embeddings(CELLS_A_WINDOW, self._voice)
+        return Heard(activity, found, piece_pool, piece_pool.embeddings(self._voice), *windows)
 
 
 def _feeding(windows: Iterator[Samples], features: FeatureStore, step: int) -> Iterator[Samples]:

@@ -17,6 +17,8 @@ NO_SPAN = -1  # a frame that belongs to none
 CHUNK_FRAMES = 1000  # trunk frames that one run of the network keeps: 20 s
 CONTEXT_FRAMES = 25  # and half a second more on each side, which is dropped
 
+_BLOCK_SPANS = 1000  # windows embedded at once: 20 MB
+
 FrameLabels = NDArray[np.int64]
 
 
@@ -30,16 +32,12 @@ class SpanPool:
 
     def add(self, labels: FrameLabels, values: Matrix) -> None:
         """`labels` names the span of each row of `values`; NO_SPAN rows are left out."""
-        kept = labels != NO_SPAN
-        if not kept.any():
-            return
-        spans, place = np.unique(labels[kept], return_inverse=True)
-        member = np.zeros((len(spans), len(place)), np.float32)
-        member[place, np.arange(len(place))] = 1
-        rows = values[kept]
-        self.sums[spans] += member @ rows
-        self.squares[spans] += member @ (rows * rows)
-        self.frames[spans] += member.sum(axis=1)
+        begins = np.flatnonzero(np.diff(labels, prepend=NO_SPAN - 1))  # runs of one label, summed run by run
+        kept = labels[begins] != NO_SPAN
+        spans = labels[begins][kept]
+        np.add.at(self.sums, spans, np.add.reduceat(values, begins, axis=0)[kept])
+        np.add.at(self.squares, spans, np.add.reduceat(values * values, begins, axis=0)[kept])
+        np.add.at(self.frames, spans, np.diff(begins, append=len(labels))[kept])
 
     def merged(self, groups: NDArray[np.intp], count: int) -> "SpanPool":
         """One span for each group 0..count-1; rows of group -1 are left out."""
@@ -55,6 +53,21 @@ class SpanPool:
             sliding_window_view(values, min(length, len(values)), axis=0).sum(axis=-1)
             for values in (self.sums, self.squares, self.frames)
         )
+        return pool
+
+    def window_embeddings(self, length: int, network: VoiceNetwork) -> tuple[Matrix, NDArray[np.float32]]:
+        """Embedding and seconds of every sliding window, without ever holding the sums of all of them."""
+        first_rows = range(0, max(1, len(self.frames) - length + 1), _BLOCK_SPANS)
+        embeddings, seconds = [], []
+        for first in first_rows:
+            windows = self.part(first, first + _BLOCK_SPANS + length - 1).sliding(length)
+            embeddings.append(windows.embeddings(network))
+            seconds.append(windows.seconds)
+        return np.concatenate(embeddings), np.concatenate(seconds)
+
+    def part(self, first: int, last: int) -> "SpanPool":
+        pool = SpanPool(0)
+        pool.sums, pool.squares, pool.frames = self.sums[first:last], self.squares[first:last], self.frames[first:last]
         return pool
 
     @property

@@ -6,7 +6,7 @@ import numpy as np
 
 from shared.adapters.diarization.activity import FRAME_S, Activity, Mask, runs
 from shared.adapters.diarization.engines import Matrix
-from shared.adapters.diarization.viterbi import Path
+from shared.adapters.diarization.viterbi import StatePath
 from shared.domain.ids import SpeakerId
 from shared.domain.transcript import SpeakerTurn
 
@@ -23,7 +23,7 @@ class SpokenTurns:
     names: dict[int, SpeakerId]  # by voice, in order of first speech
 
 
-def spoken_turns(activity: Activity, path: Path, evidence: Matrix, duration_s: float) -> SpokenTurns:
+def spoken_turns(activity: Activity, path: StatePath, evidence: Matrix, duration_s: float) -> SpokenTurns:
     """Overlap gives a frame to the two likeliest voices; in `exclusive` it stays with the first of them."""
     on = _active(activity, path, evidence)
     turns = [stretch for voice in range(on.shape[1]) for stretch in _stretches(on[:, voice], voice, duration_s)]
@@ -39,7 +39,7 @@ def _names(turns: list[_Stretch], exclusive: list[_Stretch]) -> dict[int, Speake
     return {voice: SpeakerId(f"S{number}") for number, voice in enumerate(order, start=1)}
 
 
-def _active(activity: Activity, path: Path, evidence: Matrix) -> Mask:
+def _active(activity: Activity, path: StatePath, evidence: Matrix) -> Mask:
     """(frames, voices): who speaks."""
     frames, voices = evidence.shape
     on = np.zeros((frames, voices), bool)
@@ -69,7 +69,7 @@ def _short_runs(mask: Mask) -> Mask:
     return short
 
 
-def _exclusive(voiced: Mask, path: Path, duration_s: float) -> list[_Stretch]:
+def _exclusive(voiced: Mask, path: StatePath, duration_s: float) -> list[_Stretch]:
     """One voice at most at any time. Short pauses are closed where the same voice goes on."""
     speaking = voiced | _short_runs(~voiced)
     found: list[_Stretch] = []

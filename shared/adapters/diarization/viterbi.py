@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from shared.adapters.diarization.engines import Matrix
 
-Path = NDArray[np.int64]
+StatePath = NDArray[np.int64]
 _NEVER = np.float64(-1e18)  # score of what cannot be
 
 
-def best_path(evidence: Matrix, switch_cost: NDArray[np.float32]) -> Path:
+def best_path(evidence: Matrix, switch_cost: NDArray[np.float32]) -> StatePath:
     """The state of each frame that maximises the sum of (frames, states) evidence less the cost of each switch.
 
     `switch_cost[t]` is paid for another state at frame t than at t - 1.
@@ -49,7 +49,7 @@ def _advance(gains: NDArray[np.float64], costs: NDArray[np.float64]) -> tuple[ND
     return scores, steps
 
 
-def _string_together(scores: NDArray[np.float64]) -> tuple[Path, Path]:
+def _string_together(scores: NDArray[np.float64]) -> tuple[StatePath, StatePath]:
     """The entry and the end state of every block on the best path through all of them."""
     blocks, states, _ = scores.shape
     total = np.zeros(states)
@@ -66,7 +66,7 @@ def _string_together(scores: NDArray[np.float64]) -> tuple[Path, Path]:
     return entries, ends
 
 
-def _walk_back(steps: NDArray[np.int8], entries: Path, ends: Path) -> Path:
+def _walk_back(steps: NDArray[np.int8], entries: StatePath, ends: StatePath) -> StatePath:
     """(blocks, length) states, from every block's end backwards."""
     length, blocks = steps.shape[:2]
     path, state, block = np.empty((blocks, length), np.int64), ends, np.arange(blocks)

@@ -77,3 +77,14 @@ def test_features_do_not_depend_on_blocks() -> None:
     for first in range(0, len(samples), 7_777):
         parts.add(samples[first : first + 7_777])
     assert (whole.raw == parts.raw).all()
+
+
+def test_windows_embedded_in_blocks_are_those_of_the_whole() -> None:
+    """More windows than one block holds: none is lost, doubled or mixed up at a border."""
+    network = VoiceNetwork(voice_weights(Settings().model_cache), 1)
+    pool, chance = SpanPool(2_300), np.random.default_rng(0)
+    pool.sums, pool.squares = (chance.random(pool.sums.shape, np.float32) * size for size in (12, 24))
+    pool.frames += 12
+    embeddings, seconds = pool.window_embeddings(4, network)
+    assert np.allclose(embeddings, pool.sliding(4).embeddings(network), atol=1e-5)
+    assert seconds.shape == (2_297,)
