@@ -1,5 +1,6 @@
 """Temporary folders of runs: gone after the run, and after a process that could not clean up."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -8,14 +9,16 @@ from pathlib import Path
 
 import psutil
 
-FOLDERS = Path(tempfile.gettempdir()) / "vibeinsight-runs"
+# One for each user of the machine: what another user made there would be closed to us.
+FOLDERS = Path(tempfile.gettempdir()) / f"vibeinsight-runs-{os.geteuid()}"
 
 
 @contextmanager
 def workdir(token: str) -> Iterator[Path]:
     """A folder named after the process, so that others can tell when nobody needs it any more."""
     folder = FOLDERS / f"{psutil.Process().pid}-{token}"
-    folder.mkdir(parents=True, mode=0o700)
+    FOLDERS.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o700)
     try:
         yield folder
     finally:
