@@ -7,6 +7,7 @@ UV := .tools/bin/uv
 BIN := .venv/bin
 # Where the system keeps certificates they count, as for pip: a company's proxy may have one of its own.
 export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),true,false)
+export DENO_TLS_CA_STORE ?= mozilla,system
 FILE ?=
 LANGUAGE ?= en
 OUT ?= out
