@@ -58,7 +58,7 @@ def test_times_inside_a_window_map_into_its_pieces(case: tuple[list[Span], float
 def test_cuts_where_the_pause_is_long() -> None:
     """Of two pauses that would both do, the sentence's end is cut and not the breath."""
     spans = [Span(1.0, 8.0), Span(8.4, 12.0), Span(14.0, 22.0)]
-    first, second = plan_windows(silence(25.0), spans)
+    first, second = plan_windows(silence(25.0), spans, 19.0)
     assert first.pieces[-1].end_s < 13.0
     assert second.start_s > 13.0
 
