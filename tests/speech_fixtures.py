@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +35,7 @@ def dialogue(language: str = "en") -> tuple[Path, list[Line]]:
     """The demo's coaching conversation and what is said in it, when and by whom."""
     target = CACHE / f"conversation-{language}.flac"
     if not target.exists():
-        make_conversation(CACHE, language)
+        _keep_conversation(language)
     return target, [Line(**line) for line in json.loads(target.with_suffix(".json").read_text())]
 
 
@@ -47,9 +49,18 @@ def dialogue_16k(language: str = "en") -> tuple[Path, list[Line]]:
     return target, lines
 
 
+def _keep_conversation(language: str) -> None:
+    """The reference first: whoever finds the recording finds both."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        made = make_conversation(Path(folder), language)
+        for part in (made.with_suffix(".json"), made):
+            part.replace(CACHE / part.name)
+
+
 def _write(target: Path, samples: np.ndarray) -> None:
-    """Whole or not at all: two test runs may share the cache."""
+    """Whole or not at all: two test processes may share the cache."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial.flac")
+    partial = target.with_suffix(f".{os.getpid()}.flac")
     soundfile.write(partial, samples, SAMPLE_RATE_HZ)
     partial.replace(target)
