@@ -47,7 +47,7 @@ up: setup ## Run everything on this machine until Ctrl-C
 	$(BIN)/vibeinsight up
 
 test: check ## Everything that CI needs: check, then every test but the long ones
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q --numprocesses 3 --dist loadfile
 
 check: setup ## Style, types, and the direction of imports
 	$(BIN)/ruff check .

@@ -21,9 +21,13 @@ QUEUES = {"download", "preprocess", "transcribe", "diarize", "analyze", "synthes
 
 
 def _served_queues(machine: Machine) -> set[str]:
+    """Nothing while Flower itself is still coming up, which nothing else waits for."""
     url = f"{machine.note['flower_url']}/api/workers"
     with httpx.Client(trust_env=False, auth=(FLOWER_USER, machine.secrets()["flower_password"]), timeout=20) as client:
-        workers = client.get(url, params={"refresh": "true"}).raise_for_status().json()
+        try:
+            workers = client.get(url, params={"refresh": "true"}).raise_for_status().json()
+        except httpx.TransportError:
+            return set()
     return {queue["name"] for worker in workers.values() for queue in worker.get("active_queues", [])}
 
 
