@@ -40,8 +40,8 @@ demo: setup ## Report on a made conversation, or on FILE=recording; LANGUAGE=en 
 	@echo "Look next at"
 	@echo "  $(OUT)/report/report.html         the report, in a browser"
 	@echo "  $(OUT)/report/transcript.srt      who said what, when"
-	@echo "  make up                         the API and Flower, until Ctrl-C"
-	@echo "  make demo FILE=meeting.m4a      your own recording"
+	@echo "  make up                        the API and Flower, until Ctrl-C"
+	@echo "  make demo FILE=meeting.m4a     your own recording"
 
 up: setup ## Run everything on this machine until Ctrl-C
 	$(BIN)/vibeinsight up
