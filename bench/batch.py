@@ -34,6 +34,7 @@ from shared.settings import Settings
 
 MADE_S = 600.0  # long enough for the queue's cost to vanish and for both cores to be used
 PAUSE_S = 1.0  # between the repetitions of the made conversation
+SETTLE_S = 5.0  # until the workers have forked their children: before that, less is idle than will be
 POLL_S = 0.1  # what the job's end may be seen late; 0.1 % of a 10-minute job
 BEFORE = {"transcribe": "preprocess", "diarize": "preprocess", "analyze": "transcribe"}  # stages that keep no files
 STAGE_ENDS = "SELECT stage, max(finished_at) FROM stage_runs WHERE job_id = %s GROUP BY stage"
@@ -135,6 +136,7 @@ def median_overhead_ms(stack: Installation, job_id: str) -> float:
 def measure(file: Path | None, folder: Path, speakers: int) -> dict[str, Any]:
     recording = (file or made_recording(folder)).absolute()
     with installed(Settings(data_dir=folder / "data"), lambda _: None, port=None, with_flower=False) as stack:
+        time.sleep(SETTLE_S)
         job = whole_job(recording, stack, speakers)
     bare_decoding = bare_decode(recording, folder, ffmpeg_binary())
     our_decoding = our_decode(recording, folder)

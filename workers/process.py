@@ -1,5 +1,6 @@
 """What one process keeps: its toolbox, with the models loaded so far. Nothing of it survives a fork."""
 
+import ctypes
 from functools import cache
 
 from shared.toolbox import Toolbox
@@ -18,3 +19,10 @@ def after_fork() -> None:
         if "ledger" in tools.__dict__:
             tools.ledger.database.forget_connections()
         toolbox.cache_clear()
+
+
+def give_memory_back() -> None:
+    """After a run: glibc keeps what was freed for later, and a child that waits holds the peak of its last run."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -24,7 +24,7 @@ from shared.toolbox import Toolbox
 from workers.cache import cache_key, content_key, look_up, object_key
 from workers.context import StageContext, StageOutput, StageWork
 from workers.heartbeat import Heartbeat
-from workers.process import toolbox
+from workers.process import give_memory_back, toolbox
 from workers.rules import PipelineRules
 from workers.specs import max_attempts
 from workers.workdir import workdir
@@ -69,6 +69,7 @@ class Runner:
         names = {"job_id": claim.job.id, "stage": claim.run.stage.value, "shard": claim.run.shard}
         with structlog.contextvars.bound_contextvars(**names, attempt=claim.run.attempt):
             self._tools.doorbell.ring(self._settle(claim, work))
+        give_memory_back()
 
     def _settle(self, claim: Claim, work: StageWork) -> Runs:
         """Do the work, and end the run one way or the other. Returns what is to be rung."""
