@@ -25,7 +25,7 @@ from shared.ports.speech import Recognised, Samples
 from shared.ports.tick import Tick
 from shared.settings import Settings
 
-BATCH = 2  # windows decoded together: each token reads all the weights; every window more costs 90 MB a process
+BATCH = 2  # windows decoded together: each token reads all the weights; each more costs some 55 MB a process
 UNHEARD_S = 0.6  # speech after the end of a reading that is worth another one
 EXCERPTS = 3  # of speech, on which the language is judged
 EXCERPT_S = 8.0  # five seconds were enough in 31 of 31 recordings

@@ -1,6 +1,6 @@
 """Several windows through the network at once: encode each at its own length, decode them together, align the words.
 
-Decoding reads all the weights for every token, so four windows together cost half as much as one after the other.
+Decoding reads all the weights for every token, so several windows together cost less than one after the other.
 Timestamps stay on: with a short encoding and without them the network begins again at the end of what it heard.
 """
 
