@@ -6,7 +6,7 @@ from sqlalchemy.pool import NullPool
 
 from shared.settings import Settings, load_settings
 from shared.store.session import database_url
-from shared.store.tables import metadata
+from shared.store.schema import metadata
 
 LOCK_WAIT = "15s"  # rather fail the deploy than queue behind a long transaction and block everybody after us
 

@@ -9,7 +9,7 @@ from alembic.migration import MigrationContext
 from shared.settings import Settings
 from shared.store.migrate import downgrade, upgrade
 from shared.store.session import open_engine
-from shared.store.tables import metadata
+from shared.store.schema import metadata
 
 pytestmark = pytest.mark.integration
 

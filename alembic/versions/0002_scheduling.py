@@ -1,0 +1,14 @@
+"""Which run goes next: priority, fairness between owners, paused queues."""
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass

