@@ -3,6 +3,7 @@
 from sqlalchemy import text
 
 from shared.settings import Settings
+from shared.store.audit import Audit
 from shared.store.documents import Documents
 from shared.store.jobs import Jobs
 from shared.store.keys import Keys
@@ -11,7 +12,7 @@ from shared.store.session import Database, open_engine
 from shared.store.uploads import Uploads
 
 
-class Ledger(Jobs, Uploads, Keys, Documents, Progress):
+class Ledger(Jobs, Uploads, Keys, Documents, Progress, Audit):
     """Every question and every change that an owner may make, each in one transaction."""
 
     def __init__(self, database: Database) -> None:

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
+from shared.domain.access import OWNER_SCOPES, Scope
 from shared.domain.job import JobStatus, RunStatus
 
 metadata = MetaData(
@@ -55,6 +56,7 @@ def _one_of(words: type[JobStatus] | type[RunStatus]) -> CheckConstraint:
 
 JSONB = postgresql.JSONB(none_as_null=True)
 _EMPTY_LIST = text("'[]'::jsonb")
+_OWNER_SCOPES = ",".join(scope for scope in Scope if scope in OWNER_SCOPES)  # of a key that was not given less
 
 owners = Table("owners", metadata, _id(), Column("name", Text, nullable=False), _time("created_at", now=True))
 
@@ -65,7 +67,14 @@ api_keys = Table(
     _ref("owner_id", "owners.id"),
     Column("label", Text, nullable=False),
     Column("secret_sha256", Text, nullable=False, unique=True),
+    Column("previous_sha256", Text, unique=True),  # the secret before the last rotation
+    _time("previous_until"),
+    Column("scopes", postgresql.ARRAY(Text), nullable=False, server_default=text(f"'{{{_OWNER_SCOPES}}}'")),
     _time("created_at", now=True),
+    _time("expires_at"),
+    _time("rotated_at"),
+    _time("revoked_at"),
+    _time("last_used_at"),
     Index(None, "owner_id"),
 )
 
