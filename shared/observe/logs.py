@@ -1,24 +1,32 @@
-"""Logs: one event a line, JSON for machines, colours for a terminal, and no secrets in either."""
+"""Logs: one event a line, JSON for machines, colours for a terminal, and no secrets in either.
+
+Every line carries what it belongs to: `job_id`, `run_id`, `owner_id`, `stage`, `request_id`, as far as they are bound
+(`bound` below), and the `trace_id`. Libraries' lines, Celery's and uvicorn's among them, go the same way.
+"""
 
 import logging
-import re
 import sys
+import threading
 from collections.abc import MutableMapping
+from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Any
 
 import structlog
 from structlog.typing import Processor
 
-HIDDEN = "***"
-SECRET_NAMES = ("password", "secret", "token", "authorization", "api_key", "credential", "cookie")
-SECRET_TEXT = re.compile(
-    r"(?P<keep>://[^/\s:@]*:)[^@\s/]+(?=@)"  # user:password@ in an address
-    r"|(?P<sig>[?&](?:X-Amz-[\w-]+|signature|sig|token|key)=)[^&\s\"']+"  # signed addresses
-    r"|(?P<bearer>Bearer )\S+"
-    r"|(?P<vi>\bvi_)[\w-]{8,}"
-    r"|(?P<sk>\bsk-)[\w-]{8,}",
-    re.IGNORECASE,
-)
+from shared.observe.redaction import cleaned_entry, hide_secrets
+from shared.observe.traces import current_ids
+
+__all__ = ["bound", "hide_secrets", "redact", "set_up_logs"]
+
+# Their information is about their own insides.
+CHATTY = (
+    "botocore boto3 s3transfer urllib3 httpx httpcore kombu faster_whisper alembic openai google_genai asyncio amqp"
+    " celery.worker.strategy celery.app.trace celery.bootsteps opentelemetry"
+).split()
+
+log = structlog.get_logger(__name__)
 
 
 def set_up_logs(level: str, *, stream: Any = None) -> None:
@@ -28,7 +36,8 @@ def set_up_logs(level: str, *, stream: Any = None) -> None:
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=_last(out), foreign_pre_chain=_common()))
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(level.upper())
-    for chatty in ("botocore", "boto3", "urllib3", "httpx", "httpcore", "kombu", "faster_whisper", "alembic"):
+    logging.captureWarnings(capture=True)
+    for chatty in CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     structlog.configure(
         processors=[
@@ -42,23 +51,43 @@ def set_up_logs(level: str, *, stream: Any = None) -> None:
     )
 
 
+def log_last_words() -> None:
+    """What ends a process or a thread is an event too, on one line. For services; a command has its own way."""
+    sys.excepthook = _uncaught
+    threading.excepthook = lambda found: _uncaught(found.exc_type, found.exc_value, found.exc_traceback)
+
+
+def _uncaught(kind: type[BaseException], error: BaseException | None, at: TracebackType | None) -> None:
+    if not issubclass(kind, KeyboardInterrupt | SystemExit):
+        found = (kind, error or kind(), at)
+        log.critical("process.crashed", exc_info=found, thread=threading.current_thread().name)
+
+
+def bound(**names: object) -> AbstractContextManager[Any]:
+    """Lines written inside carry these names; what is None is left out."""
+    return structlog.contextvars.bound_contextvars(
+        **{name: value for name, value in names.items() if value is not None}
+    )
+
+
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Hide what is secret by its name or by its look."""
     for name, value in event.items():
-        if any(word in name.lower() for word in SECRET_NAMES):
-            event[name] = HIDDEN
-        elif isinstance(value, str):
-            event[name] = hide_secrets(value)
+        if not name.startswith("_"):  # structlog's own
+            event[name] = cleaned_entry(name, value)
     return event
 
 
-def hide_secrets(text: str) -> str:
-    return SECRET_TEXT.sub(lambda found: next(filter(None, found.groups()), "") + HIDDEN, text)
+def _add_trace(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in current_ids().items():
+        event.setdefault(name, value)
+    return event
 
 
 def _common() -> list[Processor]:
     return [
         structlog.contextvars.merge_contextvars,
+        _add_trace,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.PositionalArgumentsFormatter(),
