@@ -3,13 +3,23 @@
 from functools import cache
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 def _also(name: str, *others: str) -> AliasChoices:
     """The names that platforms set, beside our own VIBEINSIGHT_ name."""
     return AliasChoices(f"VIBEINSIGHT_{name.upper()}", *others)
+
+
+class ProviderLimits(BaseModel):
+    """Of one provider, shared by all workers. Well inside a new account's own limits."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    requests_per_minute: int = Field(300, ge=1)
+    tokens_per_minute: int = Field(200_000, ge=1)
+    at_once: int = Field(16, ge=1)
 
 
 class Settings(BaseSettings):
@@ -26,6 +36,7 @@ class Settings(BaseSettings):
     s3_secret_key: SecretStr | None = Field(None, validation_alias=_also("s3_secret_key", "AWS_SECRET_ACCESS_KEY"))
     s3_bucket: str = Field("vibeinsight", validation_alias=_also("s3_bucket", "BUCKET_NAME"))
     s3_addressing_style: str = "path"  # "virtual" for Tigris
+    s3_public_endpoint_url: str | None = None  # in signed addresses, where callers reach the store by another name
     data_dir: Path = Path(".data")  # the embedded stack's data, logs and key
     model_cache: Path = Path(".cache/models")  # joined and converted weights
 
@@ -58,9 +69,50 @@ class Settings(BaseSettings):
     openai_base_url: str | None = Field(None, validation_alias=_also("openai_base_url", "OPENAI_BASE_URL"))
     openai_transcribe_model: str = "whisper-1"
 
+    # ---- providers' limits and money (docs/limits.md)
+    provider_limits: dict[str, ProviderLimits] = {}  # by provider, as JSON: {"openai": {"requests_per_minute": 500}}
+    prices_file: Path | None = None  # further or newer prices, in the form of shared/guard/prices.json
+    provider_patience_s: float = 6 * 3600.0  # from a job's start; a provider away for longer uses up attempts
+    job_budget_usd: float = 5.0  # of providers' bills: five times what our longest recording costs
+    owner_day_budget_usd: float = 50.0
+    owner_month_budget_usd: float = 500.0
+
+    # ---- what an owner may use, unless their row in owner_limits says otherwise
+    open_jobs: int = 2_000  # waiting and under way
+    waiting_jobs: int = 1_500  # not begun
+    audio_minutes_day: float = 6_000.0  # 100 hours
+    audio_minutes_month: float = 60_000.0
+    upload_bytes_day: int = 200 * 1024**3
+
+    # ---- coaching analysis by a language model (docs/analysis-model.md)
+    language_model: str = "none"  # rules alone; or "gemini", or "openai" for any endpoint of that kind (vLLM)
+    language_model_name: str | None = None  # as its provider calls it; models come and go, so none is preset
+    language_model_base_url: str | None = None  # None: the provider's own
+    language_model_key: SecretStr | None = None  # None: GEMINI_API_KEY or OPENAI_API_KEY; a local server needs none
+    gemini_api_key: SecretStr | None = Field(None, validation_alias=_also("gemini_api_key", "GEMINI_API_KEY"))
+    language_model_schema: str = "native"  # "instructed" for a server that cannot hold an answer to a JSON schema
+    language_model_temperature: float | None = 0.0  # None: not sent, for models that take none
+    language_model_seed: int | None = 1  # None: not sent
+    language_model_timeout_s: float = 100.0  # one answer; two of them, one after the other, fit below the soft limit
+    language_model_at_once: int = 6  # questions of one job under way: an hour is answered in one wave
+    language_model_context_tokens: int = 128_000  # question and answer together
+    analysis_token_budget: int = 400_000  # a job's; three times what 2.5 hours take
+    analysis_usd_budget: float = 1.0  # a job's analysis, by the price list; `job_budget_usd` holds beside it
+
+    # ---- users of Supabase (docs/security.md); without either of the first two, API keys alone are taken
+    supabase_url: str | None = Field(None, validation_alias=_also("supabase_url", "SUPABASE_URL"))
+    supabase_jwt_secret: SecretStr | None = Field(
+        None, validation_alias=_also("supabase_jwt_secret", "SUPABASE_JWT_SECRET")
+    )
+    supabase_jwks_url: str | None = None  # None: where `supabase_url` has it
+    jwt_issuer: str | None = None  # None: `supabase_url`/auth/v1
+    jwt_audience: str = "authenticated"
+    jwt_leeway_s: float = 10.0  # two clocks kept by NTP differ by less
+
     # ---- what is said of ourselves
     log_level: str = "info"
     public_url: str = "http://127.0.0.1:8080"  # where a browser reaches the API
+    allowed_hosts: tuple[str, ...] = ()  # names the API answers to; empty: any. Health checks always may ask
     cors_origins: tuple[str, ...] = ()  # whose pages may call the API from a browser; none unless named
     api_url: str | None = None  # which API the command line talks to; None: the one that runs on `data_dir`
     api_key: SecretStr | None = None  # with this key

@@ -8,12 +8,16 @@ from shared.domain.errors import SetupError
 from shared.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from shared.guard.tokens import Tokens
     from shared.ports.flow import Doorbell
+    from shared.ports.language import LanguageModel
     from shared.ports.media import Fetcher, MediaTool
+    from shared.ports.provider import Gate
     from shared.ports.speech import Diarizer, Transcriber, VoiceActivity
     from shared.ports.store import ObjectStore
     from shared.ports.voice import Synthesizer
     from shared.store.ledger import Ledger
+    from shared.store.usage import Spending
 
 
 @dataclass
@@ -32,6 +36,12 @@ class Toolbox:
         from shared.store.ledger import Ledger
 
         return Ledger.connect(self.settings)
+
+    @cached_property
+    def tokens(self) -> "Tokens":
+        from shared.guard.tokens import Tokens
+
+        return Tokens(self.settings)
 
     @cached_property
     def doorbell(self) -> "Doorbell":
@@ -64,6 +74,19 @@ class Toolbox:
         return SileroVad(self.settings)
 
     @cached_property
+    def gate(self) -> "Gate":
+        """Before every call of a provider."""
+        from shared.guard.provider import ProviderGate
+
+        return ProviderGate(self.settings, self.spending)
+
+    @cached_property
+    def spending(self) -> "Spending":
+        from shared.store.usage import Spending
+
+        return Spending(self.ledger.database, self.settings)
+
+    @cached_property
     def transcriber(self) -> "Transcriber":
         match self.settings.transcriber:
             case "faster-whisper":
@@ -73,9 +96,26 @@ class Toolbox:
             case "openai":
                 from shared.adapters.openai import OpenAITranscriber
 
-                return OpenAITranscriber(self.settings)
+                return OpenAITranscriber(self.settings, self.gate)
             case other:
                 raise SetupError(f"VIBEINSIGHT_TRANSCRIBER is {other!r}; use faster-whisper or openai")
+
+    @cached_property
+    def language_model(self) -> "LanguageModel | None":
+        """None: coaching analysis follows the rules alone."""
+        match self.settings.language_model:
+            case "none":
+                return None
+            case "gemini":
+                from shared.adapters.gemini import GeminiModel
+
+                return GeminiModel(self.settings, self.gate)
+            case "openai":
+                from shared.adapters.chat import ChatModel
+
+                return ChatModel(self.settings, self.gate)
+            case other:
+                raise SetupError(f"VIBEINSIGHT_LANGUAGE_MODEL is {other!r}; use none, gemini or openai")
 
     @cached_property
     def diarizer(self) -> "Diarizer":

@@ -24,8 +24,9 @@ from shared.adapters.recordings import read_recording
 from shared.adapters.whisper.windows import Window, plan_windows
 from shared.adapters.whisper.words import ascending, in_speech
 from shared.domain.audio import SAMPLE_RATE_HZ, LanguageGuess, Span
-from shared.domain.errors import ProviderError, ProviderRejected, ProviderUnavailable, SetupError
+from shared.domain.errors import ProviderError, ProviderPaused, ProviderRejected, ProviderUnavailable, SetupError
 from shared.domain.transcript import Provenance, Word
+from shared.ports.provider import Gate, OpenGate, Units
 from shared.ports.speech import Recognised, Samples
 from shared.ports.tick import Tick
 from shared.settings import Settings
@@ -33,6 +34,7 @@ from shared.settings import Settings
 PIECE_S = 300.0  # 9.6 MB before FLAC halves them; the server writes down a minute in about three seconds
 WITHOUT_WORD_TIMES = ("gpt-4o",)  # models that answer with text alone
 NO_CREDIT = "insufficient_quota"  # a 429 that waiting does not mend
+OPENAI, COMPATIBLE = "openai", "openai-compatible"  # as limits and prices know them; the other is one's own server
 RECIPE = 1  # raise it with every change of what is sent or read
 
 
@@ -50,9 +52,11 @@ class Patience:
 class OpenAITranscriber:
     """Port `Transcriber`."""
 
-    def __init__(self, settings: Settings, patience: Patience | None = None) -> None:
+    def __init__(self, settings: Settings, gate: Gate | None = None, patience: Patience | None = None) -> None:
         self._settings = settings
+        self._gate = gate or OpenGate()
         self._patience = patience or Patience()
+        self._provider = OPENAI if settings.openai_base_url is None else COMPATIBLE
 
     @cached_property
     def provenance(self) -> Provenance:
@@ -74,7 +78,7 @@ class OpenAITranscriber:
         samples = read_recording(audio)
         words, dropped, guess = list[Word](), 0, known
         for window in plan_windows(samples, speech, PIECE_S):
-            reply = self._ask(_flac(window.samples(samples)), language)
+            reply = self._ask(window.samples(samples), language)
             kept, refused = _placed(window, reply, speech)
             words += kept
             dropped += refused
@@ -82,7 +86,9 @@ class OpenAITranscriber:
             tick(window.pieces[-1].end_s)
         return Recognised(ascending(words, len(samples) / SAMPLE_RATE_HZ), guess, dropped)
 
-    def _ask(self, piece: bytes, language: str | None) -> Any:
+    def _ask(self, piece: Samples, language: str | None) -> Any:
+        sound = _flac(piece)
+        expected = Units(audio_s=len(piece) / SAMPLE_RATE_HZ)
         retrying = Retrying(
             retry=retry_if_exception(self._worth_waiting),
             stop=stop_after_attempt(self._patience.attempts),
@@ -90,14 +96,20 @@ class OpenAITranscriber:
             sleep=self._patience.sleep,
             reraise=True,
         )
-        return retrying(self._ask_once, piece, language)
+        return retrying(self._ask_through_gate, sound, language, expected)
 
-    def _ask_once(self, piece: bytes, language: str | None) -> Any:
+    def _ask_through_gate(self, sound: bytes, language: str | None, expected: Units) -> Any:
+        """Each try is a request to the provider, so each goes through the gate."""
+        _ = self._client  # what is not set up is said before anything is reserved
+        with self._gate.call(self._provider, self._settings.openai_transcribe_model, expected):
+            return self._ask_once(sound, language)
+
+    def _ask_once(self, sound: bytes, language: str | None) -> Any:
         import openai
 
         try:
             reply = self._client.audio.transcriptions.create(
-                file=("speech.flac", piece, "audio/flac"),
+                file=("speech.flac", sound, "audio/flac"),
                 model=self._settings.openai_transcribe_model,
                 response_format="verbose_json",
                 timestamp_granularities=["word", "segment"],
@@ -108,7 +120,8 @@ class OpenAITranscriber:
             raise _refusal(error) from None  # its text may repeat parts of the key
         except (openai.APIError, httpx.HTTPError, json.JSONDecodeError) as error:
             fault = type(error).__name__
-            raise ProviderUnavailable(f"OpenAI's answer did not arrive whole ({fault}); try again later") from None
+            message = f"OpenAI's answer did not arrive whole ({fault}); try again later"
+            raise ProviderUnavailable(message, sent=not _never_sent(error)) from None
         if getattr(reply, "words", None) is None and getattr(reply, "text", "").strip():
             raise ProviderRejected("OpenAI's answer holds no word times; use the model whisper-1")
         return reply
@@ -119,6 +132,8 @@ class OpenAITranscriber:
         return asked_s if asked_s is not None else self._patience.first_wait_s * 2.0 ** (state.attempt_number - 1)
 
     def _worth_waiting(self, error: BaseException) -> bool:
+        if isinstance(error, ProviderPaused):  # the gate has waited already
+            return False
         return isinstance(error, ProviderUnavailable) and (_asked_s(error) or 0.0) <= self._patience.longest_wait_s
 
     @cached_property
@@ -143,13 +158,20 @@ def _refusal(error: Any) -> ProviderError:
     if status in (401, 403):
         return ProviderRejected(f"OpenAI refused the key (HTTP {status}): check OPENAI_API_KEY")
     if error.code == NO_CREDIT:
-        return ProviderRejected("OpenAI says that the account has no credit left: check its plan and billing")
+        message = "OpenAI says that the account has no credit left: check its plan and billing"
+        return ProviderRejected(message, no_credit=True)
     if status not in (408, 409, 429) and status < 500:
         return ProviderRejected(f"OpenAI refused the recording (HTTP {status}, code {error.code})")
     return ProviderUnavailable(
         f"OpenAI is not available (HTTP {status}); try again later",
         retry_after_s=_seconds(error.response.headers.get("retry-after")),
+        answered=True,
     )
+
+
+def _never_sent(error: BaseException) -> bool:
+    """No connection came about: nothing can be on the bill."""
+    return isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout)
 
 
 def _asked_s(error: BaseException | None) -> float | None:

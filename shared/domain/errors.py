@@ -18,7 +18,15 @@ VibeInsightError
 │   └── SourceUnavailable   503  retryable: time-out, 5xx, connection refused
 ├── ProviderError           502  a model or a provider
 │   ├── ProviderRejected         it will not do this; another try says the same
+│   │   └── AnswerUnusable       a language model's answer that nothing can be taken from
+│   │       └── ModelRefused  ContentFiltered  AnswerTruncated  AnswerInvalid
 │   └── ProviderUnavailable 503  retryable: 429, 5xx, time-out
+│       └── ProviderPaused       nothing was sent: its circuit is open or its limits are reached; no attempt is counted
+├── LimitReached        429  the caller has used what there is for them; `retry_after_s` says when it frees
+│   ├── RateLimited              too many requests
+│   ├── QuotaExceeded            jobs, minutes or bytes of the owner
+│   ├── Overloaded               the service has more work than it can begin soon
+│   └── BudgetExhausted     402  the cap on what providers may cost
 ├── StorageUnavailable      503  retryable: the object store or the database does not answer
 ├── SetupError              500  a part of this installation is missing or broken; the message says how to mend it
 └── Stopped                      control flow, never shown: leave the stage now
@@ -33,6 +41,7 @@ class VibeInsightError(Exception):
     code = "internal_error"
     http_status = 500
     retryable = False
+    counts_as_attempt = True  # False: nothing was tried, so the run's attempts are not used up by it
 
     def __init__(self, message: str, **details: object) -> None:
         super().__init__(message)
@@ -128,8 +137,54 @@ class ProviderRejected(ProviderError):
     code = "provider_rejected"
 
 
+class AnswerUnusable(ProviderRejected):
+    """`details` may hold `input_tokens` and `output_tokens`: it was paid for all the same."""
+
+    code = "answer_unusable"
+
+
+class ModelRefused(AnswerUnusable):
+    code = "model_refused"
+
+
+class ContentFiltered(AnswerUnusable):
+    code = "content_filtered"
+
+
+class AnswerTruncated(AnswerUnusable):
+    code = "answer_truncated"
+
+
+class AnswerInvalid(AnswerUnusable):
+    code = "answer_invalid"
+
+
 class ProviderUnavailable(ProviderError):
     code, http_status, retryable = "provider_unavailable", 503, True
+
+
+class ProviderPaused(ProviderUnavailable):
+    code, counts_as_attempt = "provider_paused", False
+
+
+class LimitReached(VibeInsightError):
+    code, http_status = "limit_reached", 429
+
+
+class RateLimited(LimitReached):
+    code = "rate_limited"
+
+
+class QuotaExceeded(LimitReached):
+    code = "quota_exceeded"
+
+
+class Overloaded(LimitReached):
+    code = "overloaded"
+
+
+class BudgetExhausted(LimitReached):
+    code, http_status = "budget_exhausted", 402
 
 
 class StorageUnavailable(VibeInsightError):

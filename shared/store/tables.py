@@ -12,6 +12,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -58,7 +59,14 @@ JSONB = postgresql.JSONB(none_as_null=True)
 _EMPTY_LIST = text("'[]'::jsonb")
 _OWNER_SCOPES = ",".join(scope for scope in Scope if scope in OWNER_SCOPES)  # of a key that was not given less
 
-owners = Table("owners", metadata, _id(), Column("name", Text, nullable=False), _time("created_at", now=True))
+owners = Table(
+    "owners",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False),
+    Column("settings", JSONB, nullable=False, server_default=text("'{}'::jsonb")),  # what an owner has chosen
+    _time("created_at", now=True),
+)
 
 api_keys = Table(
     "api_keys",
@@ -112,17 +120,39 @@ jobs = Table(
     Column("warnings", JSONB, nullable=False, server_default=_EMPTY_LIST),
     Column("audio_s", Double),  # known when the download is done
     Column("shard_s", JSONB),  # seconds of each shard, known when preprocess is done
+    Column("priority", SmallInteger, nullable=False, server_default=text("0")),  # Priority.rank: 0 goes first
+    Column("deduped_from", Uuid(as_uuid=False), ForeignKey("jobs.id", ondelete="SET NULL")),  # whose result it took
+    Column("traceparent", Text),  # of the request that made it: all that is done for it belongs to that trace
     Column("progress_version", Integer, nullable=False, server_default=text("0")),
     _time("progress_at"),
     _time("created_at", now=True),
     _time("updated_at", now=True),
     _time("started_at"),  # the first claim of the first or of a later try
     _time("finished_at"),
+    _time("held_at"),  # a legal hold: nothing of the job is deleted until it is lifted
+    Column("hold_reason", Text),
+    _time("source_deleted_at"),  # the recording as it came
+    _time("derived_deleted_at"),  # what was made of it to listen to
+    _time("progress_pruned_at"),  # all progress rows but the last
     UniqueConstraint("owner_id", "idempotency_key"),
     _one_of(JobStatus),
     Index("jobs_newest_idx", "owner_id", text("created_at DESC"), text("id DESC")),
+    Index("jobs_source_deleted_idx", "finished_at", postgresql_where=text("source_deleted_at IS NULL")),
+    Index("jobs_derived_deleted_idx", "finished_at", postgresql_where=text("derived_deleted_at IS NULL")),
+    Index("jobs_progress_pruned_idx", "finished_at", postgresql_where=text("progress_pruned_at IS NULL")),
+    # Who uses an upload. By hash: a key may be longer than a B-tree takes.
+    Index(
+        "jobs_source_idx",
+        text("(source ->> 'value')"),
+        postgresql_using="hash",
+        postgresql_where=text("(source ->> 'kind') <> 'url'"),
+    ),
     Index("jobs_open_idx", "id", postgresql_where=text("status IN ('queued', 'running')")),
+    Index(None, "deduped_from", postgresql_where=text("deduped_from IS NOT NULL")),
+    Index("jobs_owner_open_idx", "owner_id", "status", postgresql_where=text("status IN ('queued', 'running')")),
 )
+
+_WAITING = text("status = 'queued' AND ready")
 
 stage_runs = Table(
     "stage_runs",
@@ -137,7 +167,13 @@ stage_runs = Table(
     Column("message_id", Text),  # of the message it was claimed by, to find it when that worker dies
     _time("lease_until"),
     _time("not_before", now=True),
-    _time("ring_at", now=True),  # when the steward is to ring it: the row is its own outbox
+    Column("ready", Boolean, nullable=False, server_default=text("true")),  # False: waits for `not_before`
+    _time("ring_at", now=True),  # from then on the steward rings for it: the row is its own outbox
+    Column("owner_id", Uuid(as_uuid=False), nullable=False),  # the job's, as is the priority: a claim looks at no job
+    Column("priority", SmallInteger, nullable=False, server_default=text("0")),
+    Column("turn", BigInteger, nullable=False, server_default=text("0")),  # of the owner (shared/store/turns.py)
+    Column("job_turn", BigInteger, nullable=False, server_default=text("0")),  # of the job among its owner's
+    Column("traceparent", Text),  # of what queued it, then of its latest attempt: the next one links to that
     Column("cache_key", Text),
     Column("error", JSONB),
     Column("done_s", Double, nullable=False, server_default=text("0")),  # seconds of audio done in this attempt
@@ -148,9 +184,14 @@ stage_runs = Table(
     _time("finished_at"),
     UniqueConstraint("job_id", "stage", "shard"),
     _one_of(RunStatus),
-    # Claim goes by primary key. These three stay as small as the work at hand.
-    Index("stage_runs_due_idx", "ring_at", postgresql_where=text("status = 'queued'")),
+    # A claim asks whose turn it is, and which of their runs; a new run, where their line ends.
+    Index("stage_runs_turn_idx", "stage", "priority", "turn", "created_at", postgresql_where=_WAITING),
+    Index("stage_runs_owner_turn_idx", "stage", "priority", "owner_id", "job_turn", "turn", postgresql_where=_WAITING),
+    Index("stage_runs_owner_last_idx", "stage", "priority", "owner_id", "turn", postgresql_where=_WAITING),
+    # These stay as small as the work at hand.
+    Index("stage_runs_later_idx", "not_before", postgresql_where=text("status = 'queued' AND NOT ready")),
     Index("stage_runs_lease_idx", "lease_until", postgresql_where=text("status = 'running'")),
+    Index("stage_runs_buried_idx", "finished_at", postgresql_where=text("status IN ('failed', 'dead')")),
     Index("stage_runs_message_idx", "message_id", postgresql_where=text("status = 'running'")),
     # What each stage has cost lately.
     Index("stage_runs_cost_idx", "stage", "finished_at", postgresql_where=text("work_s IS NOT NULL")),
@@ -168,6 +209,7 @@ artefacts = Table(
     Column("files", JSONB, nullable=False, server_default=_EMPTY_LIST),
     Column("warnings", JSONB, nullable=False, server_default=_EMPTY_LIST),
     _time("created_at", now=True),
+    _time("files_deleted_at"),
     PrimaryKeyConstraint("job_id", "stage", "shard"),
     Index("artefacts_cache_idx", "owner_id", "cache_key"),
 )

@@ -36,7 +36,7 @@ def transcriber(
     server: TranscriptionServer, sleep: Callable[[float], None] = lambda _: None, **settings: str
 ) -> OpenAITranscriber:
     asked = Settings(openai_api_key=KEY, openai_base_url=server.base_url, **settings)
-    return OpenAITranscriber(asked, Patience(timeout_s=5.0, sleep=sleep))
+    return OpenAITranscriber(asked, patience=Patience(timeout_s=5.0, sleep=sleep))
 
 
 def transcribe(port: OpenAITranscriber, recording: Path, language: str | None = None) -> Recognised:
@@ -143,7 +143,7 @@ def test_a_server_that_never_answers_is_given_up(recording: Path) -> None:
     hold = threading.Event()
     with serving(Answer(hold=hold)) as server:
         settings = Settings(openai_api_key=KEY, openai_base_url=server.base_url)
-        port = OpenAITranscriber(settings, Patience(timeout_s=0.2, attempts=2, sleep=lambda _: None))
+        port = OpenAITranscriber(settings, patience=Patience(timeout_s=0.2, attempts=2, sleep=lambda _: None))
         try:
             with pytest.raises(ProviderUnavailable, match="try again later"):
                 transcribe(port, recording)

@@ -1,0 +1,65 @@
+"""Redis as a helper that may be away: asked with short time-outs, and after a failure left alone for some seconds.
+
+Limits are there to protect the service; a helper of theirs that is away must not become the outage.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, TypeVar
+
+import structlog
+
+from shared.domain.errors import SetupError
+from shared.settings import Settings
+
+T = TypeVar("T")
+ANSWER_S = 0.5  # a script takes well under a millisecond; longer is a Redis that hangs
+LEFT_ALONE_S = 5.0  # so that an outage costs one slow request in five seconds, not every one
+
+log = structlog.get_logger(__name__)
+
+
+class SharedMemory:
+    """`ask` gives None when Redis is away."""
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings, self._clock = settings, clock
+        self._away_until = 0.0
+        self._lock = threading.Lock()
+
+    def ask(self, what: str, question: Callable[[Any], T]) -> T | None:
+        import redis
+
+        if self._clock() < self._away_until:
+            return None
+        try:
+            return question(self.client)
+        except redis.RedisError as error:
+            self._left_alone(what, error)
+            return None
+
+    @cached_property
+    def client(self) -> Any:
+        import redis
+
+        if self._settings.redis_url is None:
+            raise SetupError("No Redis is configured; set VIBEINSIGHT_REDIS_URL or run `vibeinsight up`")
+        return redis.Redis.from_url(
+            self._settings.redis_url.get_secret_value(),
+            socket_timeout=ANSWER_S,
+            socket_connect_timeout=ANSWER_S,
+            decode_responses=True,
+        )
+
+    def close(self) -> None:
+        if "client" in self.__dict__:
+            self.client.close()
+
+    def _left_alone(self, what: str, error: Exception) -> None:
+        with self._lock:
+            if self._clock() < self._away_until:
+                return
+            self._away_until = self._clock() + LEFT_ALONE_S
+        log.warning("limits.redis_away", what=what, error=type(error).__name__, open_for_s=LEFT_ALONE_S)
