@@ -28,13 +28,16 @@ class StageOutput:
 class StageContext:
     """One run, as its work sees it."""
 
-    def __init__(self, claim: Claim, tools: Toolbox, workdir: Path, tick: Tick) -> None:
+    def __init__(
+        self, claim: Claim, tools: Toolbox, workdir: Path, tick: Tick, parameters: Mapping[str, Any] | None = None
+    ) -> None:
         self.job: Job = claim.job
         self.shard = claim.run.shard
         self.attempt = claim.run.attempt
         self.tools = tools
         self.workdir = workdir
         self.tick = tick
+        self.parameters = parameters or {}  # as they were when the cache key was made of them
         self._failed = claim.failed
         self._documents = StageDocuments(tools.ledger.database)
         self._read: dict[Stage, list[Artefact]] = {}

@@ -102,21 +102,21 @@ class Runner:
             return self._commit(claim, finished)
 
     def _produce(self, claim: Claim, work: StageWork, beat: Heartbeat, folder: Path) -> Finished:
-        cached = None if work.content_key else self._look_up(claim, work)
+        parameters = work.parameters(claim.job, self._tools)  # read once: what is in the key is what is worked with
+        key = cache_key(claim, parameters)
+        cached = None if work.content_key else self._look_up(claim, work, key)
         if cached is not None:
             log.info("run.cached")
             return cached
-        output = work.run(StageContext(claim, self._tools, folder, beat.tick))
+        output = work.run(StageContext(claim, self._tools, folder, beat.tick, parameters))
         document = to_json(output.document)
-        key = self._key(claim, work) if work.content_key is None else content_key(claim, work.content_key(document))
+        if work.content_key is not None:
+            key = content_key(claim, work.content_key(document))
         files = self._keep_files(claim, key, output, beat)
         return Finished(key, document, files, output.warnings, work.facts(document))
 
-    def _key(self, claim: Claim, work: StageWork) -> str:
-        return cache_key(claim, work.parameters(claim.job, self._tools))
-
-    def _look_up(self, claim: Claim, work: StageWork) -> Finished | None:
-        found = look_up(claim, self._key(claim, work), self._documents, self._tools.objects)
+    def _look_up(self, claim: Claim, work: StageWork, key: str) -> Finished | None:
+        found = look_up(claim, key, self._documents, self._tools.objects)
         return found and replace(found, facts=work.facts(found.document))
 
     def _keep_files(self, claim: Claim, key: str, output: StageOutput, beat: Heartbeat) -> tuple[StoredFile, ...]:
