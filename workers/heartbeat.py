@@ -1,5 +1,6 @@
 """A thread beside the work: renews the lease, learns of a cancel, reports progress. On its own connection."""
 
+import contextvars
 import threading
 import time
 from collections.abc import Callable
@@ -30,7 +31,8 @@ class Heartbeat:
         self._saving = False
         self._told: tuple[float, bool] | None = None
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        seen_as = contextvars.copy_context()  # its log lines and its reports belong to this attempt
+        self._thread = threading.Thread(target=seen_as.run, args=(self._run,), name="heartbeat", daemon=True)
 
     def __enter__(self) -> "Heartbeat":
         self._thread.start()

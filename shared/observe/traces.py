@@ -40,10 +40,9 @@ class _Exporting:
 
 def wanted(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether the standard variables name a receiver of traces."""
-    off = (
-        environment.get("OTEL_SDK_DISABLED", "").lower() == "true" or environment.get("OTEL_TRACES_EXPORTER") == "none"
-    )
-    return not off and any(environment.get(name) for name in RECEIVERS)
+    if environment.get("OTEL_SDK_DISABLED", "").lower() == "true" or environment.get("OTEL_TRACES_EXPORTER") == "none":
+        return False
+    return any(environment.get(name) for name in RECEIVERS)
 
 
 def set_up_traces(part: str) -> None:
@@ -60,8 +59,10 @@ def export_to(part: str, processor: "SpanProcessor") -> None:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
 
-    named = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": f"{NAMESPACE}-{part}"}
-    about = {"service.namespace": NAMESPACE, "service.version": VERSION, "process.pid": os.getpid(), **named}
+    about: dict[str, Attribute] = {"service.namespace": NAMESPACE, "service.version": VERSION}
+    about["process.pid"] = os.getpid()
+    if not os.environ.get("OTEL_SERVICE_NAME"):
+        about["service.name"] = f"{NAMESPACE}-{part}"
     provider = TracerProvider(resource=Resource.create(about), shutdown_on_exit=False)
     provider.add_span_processor(processor)
     _Exporting.provider, _Exporting.tracer = provider, provider.get_tracer(NAMESPACE, VERSION)
@@ -120,8 +121,7 @@ def span(
 
 def note_failure(noted: Span, error: BaseException) -> None:
     """An error's kind and its message without secrets. That the work was called off is no error."""
-    known = isinstance(error, VibeInsightError)
-    kind = error.code if known else type(error).__qualname__
+    kind = error.code if isinstance(error, VibeInsightError) else type(error).__qualname__
     if isinstance(error, Stopped):
         noted.add_event("stopped", {"reason": kind})
         return

@@ -1,9 +1,9 @@
 """The connection to PostgreSQL. Works behind a transaction pooler: no session locks, no prepared statements."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -66,6 +66,11 @@ class Database:
     def forget_connections(self) -> None:
         """For a forked child, and after an interruption: the sockets belong to somebody else, or are half read."""
         self.engine.dispose(close=False)
+
+
+def on_commit(connection: Connection, act: Callable[[], object]) -> None:
+    """`act` once, when this transaction is committed; never, when it is not."""
+    event.listen(connection, "commit", lambda _: act(), once=True)
 
 
 def _unreachable(error: DBAPIError) -> bool:
