@@ -1,4 +1,7 @@
-"""The only loop: takes back what was lost, ends what cannot be done, rings what is due. Two may run at once."""
+"""The loop of every second: takes back what was lost, ends what cannot be done, rings what is due. Two may run at once.
+
+What has time is done beside it (workers/chores.py).
+"""
 
 import signal
 import threading
@@ -8,25 +11,23 @@ import structlog
 
 from shared.domain.errors import StorageUnavailable
 from shared.observe.logs import set_up_logs
-from shared.queue.doorbell import CeleryDoorbell
+from shared.queue.doorbell import QUEUE_DEPTH, CeleryDoorbell
 from shared.settings import Settings, load_settings
-from shared.store.flow import Runs
+from shared.store.chores import ChoreBook
 from shared.store.ledger import Ledger
 from shared.store.sweep import Sweep
+from shared.toolbox import Toolbox
 from workers import health
+from workers.chores import Chores, chores
 from workers.rules import PipelineRules
 from workers.specs import max_attempts
-
-# A ring is not repeated while this many messages wait in the stage's queue: then it is not lost, it waits its turn.
-# So a backlog stays in the ledger, and Redis stays small.
-QUEUE_DEPTH = 64
 
 log = structlog.get_logger(__name__)
 
 
 class Steward:
-    def __init__(self, sweep: Sweep, doorbell: CeleryDoorbell, rering_s: float) -> None:
-        self._sweep, self._doorbell, self._rering_s = sweep, doorbell, rering_s
+    def __init__(self, sweep: Sweep, doorbell: CeleryDoorbell) -> None:
+        self._sweep, self._doorbell = sweep, doorbell
         self.looked_at = time.monotonic()
 
     def run(self, stop: threading.Event, interval_s: float) -> None:
@@ -46,22 +47,17 @@ class Steward:
         for run_id in buried:
             log.error("run.buried", run_id=run_id)
         self._doorbell.ring(ring + self._sweep.repair())
-        for stage in self._sweep.due_stages():
-            room = QUEUE_DEPTH - self._doorbell.waiting(stage)
-            if room > 0:
-                self._ring(self._sweep.take_due(stage, room, self._rering_s))
+        self._sweep.wake()
+        for stage, due in self._sweep.due(QUEUE_DEPTH).items():
+            # Any message will do for any run: as many as are due, wherever the others have gone.
+            self._doorbell.ring(due[self._doorbell.waiting(stage) :])
         self.looked_at = time.monotonic()
-
-    def _ring(self, runs: Runs) -> None:
-        rung = self._doorbell.ring(runs)
-        if rung < len(runs):
-            self._sweep.not_rung(runs[rung:])
 
 
 def steward(settings: Settings) -> tuple[Steward, Sweep]:
     database = Ledger.connect(settings).database
     sweep = Sweep(database, PipelineRules(settings.transcribe_processes), max_attempts(settings))
-    return Steward(sweep, CeleryDoorbell(settings), settings.rering_s), sweep
+    return Steward(sweep, CeleryDoorbell(settings)), sweep
 
 
 def main() -> None:
@@ -73,4 +69,7 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     health.serve_steward(settings, keeper, sweep)
     log.info("steward.ready")
+    duties = Chores(ChoreBook(sweep.database), chores(Toolbox(settings)))
+    duties.start(stop)
     keeper.run(stop, settings.steward_interval_s)
+    duties.join()
