@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.domain.errors import SetupError
+from shared.observe.calls import FETCH, FFMPEG, S3, model, watched
 from shared.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -53,19 +54,19 @@ class Toolbox:
     def objects(self) -> "ObjectStore":
         from shared.adapters.s3 import S3ObjectStore
 
-        return S3ObjectStore(self.settings)
+        return watched(S3ObjectStore(self.settings), S3)
 
     @cached_property
     def fetcher(self) -> "Fetcher":
         from shared.adapters.http_fetcher import HttpFetcher
 
-        return HttpFetcher(self.settings)
+        return watched(HttpFetcher(self.settings), FETCH)
 
     @cached_property
     def media(self) -> "MediaTool":
         from shared.adapters.ffmpeg import Ffmpeg
 
-        return Ffmpeg(self.settings)
+        return watched(Ffmpeg(self.settings), FFMPEG)
 
     @cached_property
     def voice_activity(self) -> "VoiceActivity":
@@ -92,11 +93,11 @@ class Toolbox:
             case "faster-whisper":
                 from shared.adapters.faster_whisper import FasterWhisper
 
-                return FasterWhisper(self.settings)
+                return watched(FasterWhisper(self.settings), model("faster-whisper", local=True))
             case "openai":
                 from shared.adapters.openai import OpenAITranscriber
 
-                return OpenAITranscriber(self.settings, self.gate)
+                return watched(OpenAITranscriber(self.settings, self.gate), model("openai"))
             case other:
                 raise SetupError(f"VIBEINSIGHT_TRANSCRIBER is {other!r}; use faster-whisper or openai")
 
@@ -109,11 +110,11 @@ class Toolbox:
             case "gemini":
                 from shared.adapters.gemini import GeminiModel
 
-                return GeminiModel(self.settings, self.gate)
+                return watched(GeminiModel(self.settings, self.gate), model("gemini"))
             case "openai":
                 from shared.adapters.chat import ChatModel
 
-                return ChatModel(self.settings, self.gate)
+                return watched(ChatModel(self.settings, self.gate), model("openai"))
             case other:
                 raise SetupError(f"VIBEINSIGHT_LANGUAGE_MODEL is {other!r}; use none, gemini or openai")
 
@@ -121,10 +122,10 @@ class Toolbox:
     def diarizer(self) -> "Diarizer":
         from shared.adapters.diarization.diarizer import OnnxDiarizer
 
-        return OnnxDiarizer(self.settings)
+        return watched(OnnxDiarizer(self.settings), model("diarizer", local=True))
 
     @cached_property
     def synthesizer(self) -> "Synthesizer":
         from shared.adapters.voices import InstalledVoices
 
-        return InstalledVoices(self.settings)
+        return watched(InstalledVoices(self.settings), model("voices", local=True))

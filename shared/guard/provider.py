@@ -23,6 +23,7 @@ from shared.guard.away import SharedMemory
 from shared.guard.breaker import BREAKER, Breaker, asked_s, outcome_of
 from shared.guard.prices import Prices
 from shared.guard.spender import current_spender
+from shared.observe.calls import request_of
 from shared.observe.providers import ProviderMetrics
 from shared.ports.provider import ProviderCall, Units
 from shared.ports.purse import Purchase, Purse
@@ -80,7 +81,8 @@ class ProviderGate:
         failure: BaseException | None = None
         try:
             self._reserve(call)
-            yield call
+            with request_of(provider, model):
+                yield call
         except BaseException as error:
             failure = error
             raise

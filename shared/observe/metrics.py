@@ -67,6 +67,20 @@ PROVIDER_ERRORS = Counter(
     registry=REGISTRY,
 )
 
+# ---- providers, as the gate before them sees it
+PROVIDER_CALLS = Counter(
+    "vibeinsight_provider_calls",
+    "Requests of a provider by how they ended",
+    ["provider", "model", "outcome"],
+    registry=REGISTRY,
+)
+PROVIDER_HELD = Counter(
+    "vibeinsight_provider_held", "Requests not made, by reason", ["provider", "reason"], registry=REGISTRY
+)
+PROVIDER_OPENED = Counter(
+    "vibeinsight_provider_opened", "Times that a provider's circuit opened", ["provider"], registry=REGISTRY
+)
+
 # ---- the steward
 LEASE_EXPIRIES = Counter(
     "vibeinsight_lease_expiries", "Runs whose worker was gone, put back by the steward", ["stage"], registry=REGISTRY
