@@ -9,11 +9,13 @@ from anyio.to_thread import run_sync
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from api.audit import Audited
 from api.errors import install_error_handlers
+from api.key_use import KeyUse
 from api.observe import HTTPS_ONLY, MAX_JSON_BYTES, SECURITY_HEADERS, ApiMetrics, BodyCap, Observed
 from api.openapi import DESCRIPTION, TITLE, install_openapi
 from api.receive import UPLOADS_AT_ONCE
-from api.routes import events, health, home, jobs, process_audio, results, uploads
+from api.routes import audit, events, health, home, jobs, keys, process_audio, results, uploads
 from shared.observe.logs import set_up_logs
 from shared.settings import Settings, load_settings
 from shared.store.listen import ProgressBell
@@ -40,7 +42,7 @@ def create_app(toolbox: Toolbox | None = None) -> FastAPI:
     app.state.metrics = ApiMetrics()
     _surround(app, tools.settings)
     install_error_handlers(app)
-    for part in (home, health, uploads, jobs, events, results, process_audio):
+    for part in (home, health, uploads, jobs, events, results, process_audio, keys, audit):
         app.include_router(part.router)
     install_openapi(app)
     return app
@@ -49,6 +51,7 @@ def create_app(toolbox: Toolbox | None = None) -> FastAPI:
 def _surround(app: FastAPI, settings: Settings) -> None:
     """What is added last stands outermost."""
     app.add_middleware(BodyCap, max_bytes=MAX_JSON_BYTES, exempt=frozenset({jobs.FILE_PATH}))
+    app.add_middleware(Audited)
     https = settings.public_url.startswith("https:")
     headers = SECURITY_HEADERS | (HTTPS_ONLY if https else {})
     app.add_middleware(Observed, metrics=app.state.metrics, headers=headers)
@@ -56,7 +59,7 @@ def _surround(app: FastAPI, settings: Settings) -> None:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Range"],
             expose_headers=["Location", "X-Request-ID", "Content-Range", "ETag", "Idempotency-Replayed"],
             max_age=PREFLIGHT_S,
@@ -69,11 +72,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await run_sync(_open, tools)
     app.state.upload_slots = CapacityLimiter(UPLOADS_AT_ONCE)
     app.state.bell = ProgressBell(tools.settings)
-    listening = asyncio.create_task(app.state.bell.run())
+    app.state.key_use = KeyUse(tools.ledger)
+    tasks = [asyncio.create_task(app.state.bell.run()), asyncio.create_task(app.state.key_use.run())]
     yield
-    listening.cancel()
-    with suppress(asyncio.CancelledError):
-        await listening
+    for task in tasks:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    await run_sync(app.state.key_use.write)
     await run_sync(tools.ledger.close)
 
 

@@ -5,8 +5,9 @@ from uuid import UUID
 
 from fastapi import Depends, Header, Path, Request
 
-from api.auth import authenticate
+from api.auth import authenticate, identify
 from api.schemas import EXAMPLE_JOB, EXAMPLE_UPLOAD
+from shared.domain.access import Principal
 from shared.domain.ids import JobId, OwnerId, UploadId
 from shared.toolbox import Toolbox
 
@@ -28,6 +29,7 @@ async def _upload_id(
 
 Tools = Annotated[Toolbox, Depends(_toolbox)]
 Caller = Annotated[OwnerId, Depends(authenticate)]
+Authenticated = Annotated[Principal, Depends(identify)]  # as Caller, with the key or user and the scopes
 TheJob = Annotated[JobId, Depends(_job_id)]
 TheUpload = Annotated[UploadId, Depends(_upload_id)]
 IdempotencyKey = Annotated[

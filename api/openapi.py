@@ -24,12 +24,15 @@ TAGS = [
     {"name": "jobs", "description": "A recording and what becomes of it."},
     {"name": "results", "description": "What a finished job left."},
     {"name": "uploads", "description": "Large recordings, sent directly to the object store."},
+    {"name": "keys", "description": "API keys: what each may do, how long, and when it was last used."},
+    {"name": "audit", "description": "Who did what, when, from where."},
     {"name": "webhooks in", "description": "For services that start jobs for their own users."},
     {"name": "health", "description": "For the machines that watch us. No key needed."},
 ]
 _MEANING = {
     400: "The request could not be read.",
     401: "No API key, or one that is not valid.",
+    403: "The key lacks the scope that this needs.",
     404: "There is no such thing of yours.",
     408: "The client stopped sending.",
     409: "Not in this state, or the Idempotency-Key came with another body.",
@@ -43,8 +46,8 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 def problems(*statuses: int, key: bool = True) -> Responses:
-    """The `responses` of a route. Every call with a key can also say 401 and 503."""
-    every = {*statuses, 422, 503, *((401,) if key else ())}
+    """The `responses` of a route. Every call with a key can also say 401, 403 and 503."""
+    every = {*statuses, 422, 503, *((401, 403) if key else ())}
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
         status: {"description": _MEANING[status], "content": {"application/problem+json": {"schema": schema}}}

@@ -57,8 +57,8 @@ class Keys:
     ) -> NewKey:
         """The secret is in the answer and nowhere else. `entry` goes into the audit log with the key."""
         secret = _draw()
-        row = {"owner_id": owner_id, "label": label, "secret_sha256": _digest(secret)}
-        row |= {"scopes": sorted(scopes), "expires_at": expires_at}
+        named = {"owner_id": owner_id, "label": label, "secret_sha256": _digest(secret)}
+        row = {**named, "scopes": sorted(scopes), "expires_at": expires_at}
         with self.database.begin() as connection:
             _require_owner(connection, owner_id)
             key = _key_of(connection.execute(insert(api_keys).values(row).returning(api_keys)).one())

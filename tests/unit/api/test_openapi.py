@@ -20,6 +20,7 @@ OPERATIONS = {
     "completeUpload",
     "createJob",
     "createJobFromFile",
+    "createKey",
     "createUpload",
     "deleteJob",
     "followJob",
@@ -32,10 +33,14 @@ OPERATIONS = {
     "health",
     "isAlive",
     "isReady",
+    "listAudit",
     "listJobs",
+    "listKeys",
     "metrics",
     "processAudio",
     "retryJob",
+    "revokeKey",
+    "rotateKey",
 }
 
 
