@@ -5,7 +5,7 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import Any
 
-import httpx
+import httpx2
 
 from shared.adapters import answering
 from shared.adapters.answering import Patience, checked, spent
@@ -73,8 +73,8 @@ class ChatModel:
             raise _refusal(error) from None  # its text may repeat parts of the key
         except openai.APITimeoutError as error:
             raise answering.lost(PROVIDER, type(error).__name__, timed_out=True) from None
-        except (openai.APIError, httpx.HTTPError, json.JSONDecodeError) as error:
-            sent = not isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout)
+        except (openai.APIError, httpx2.HTTPError, json.JSONDecodeError) as error:
+            sent = not isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout)
             raise answering.lost(PROVIDER, type(error).__name__, timed_out=False, sent=sent) from None
 
     def _request(self, question: Question) -> dict[str, Any]:
@@ -121,17 +121,18 @@ def _refusal(error: Any) -> ProviderError:
 
 
 def _answer(completion: Any, usage: Usage) -> Answer:
-    choices = getattr(completion, "choices", None)
-    if not choices:
-        raise AnswerInvalid("The chat endpoint's answer holds no choice", **spent(usage))
-    message, reason = choices[0].message, choices[0].finish_reason
-    if getattr(message, "refusal", None):
+    try:
+        message, reason = completion.choices[0].message, completion.choices[0].finish_reason
+        content, refused = message.content, getattr(message, "refusal", None)
+    except (AttributeError, IndexError, TypeError, KeyError):
+        raise AnswerInvalid("The chat endpoint's answer holds no choice", **spent(usage)) from None
+    if refused:
         raise ModelRefused("The language model refused to analyse this conversation", **spent(usage))
     if reason == FILTERED:
         raise ContentFiltered("The provider's content filter cut the answer off", **spent(usage))
     if reason == "length":
         raise AnswerTruncated("The language model's answer was cut off at its longest length", **spent(usage))
-    return checked(PROVIDER, message.content, usage, getattr(completion, "model", None))
+    return checked(PROVIDER, content, usage, getattr(completion, "model", None))
 
 
 def _usage(completion: Any) -> Usage:

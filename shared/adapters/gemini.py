@@ -5,7 +5,7 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import Any
 
-import httpx
+import httpx2
 
 from shared.adapters import answering
 from shared.adapters.answering import Patience, checked, spent
@@ -70,10 +70,10 @@ class GeminiModel:
             )
         except errors.APIError as error:
             raise _refusal(error) from None  # its text may repeat parts of the key
-        except httpx.TimeoutException as error:
+        except httpx2.TimeoutException as error:
             raise answering.lost(PROVIDER, type(error).__name__, timed_out=True) from None
-        except (httpx.HTTPError, ValueError) as error:  # ValueError: an answer that is no JSON, or not of this shape
-            sent = not isinstance(error, httpx.ConnectError)
+        except (httpx2.HTTPError, ValueError) as error:  # ValueError: an answer that is no JSON, or not of this shape
+            sent = not isinstance(error, httpx2.ConnectError)
             raise answering.lost(PROVIDER, type(error).__name__, timed_out=False, sent=sent) from None
 
     def _config(self, question: Question) -> Any:
