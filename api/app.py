@@ -16,7 +16,7 @@ from api.observe import HTTPS_ONLY, MAX_JSON_BYTES, SECURITY_HEADERS, ApiMetrics
 from api.openapi import DESCRIPTION, TITLE, install_openapi
 from api.receive import UPLOADS_AT_ONCE
 from api.routes import audit, events, health, home, jobs, keys, process_audio, results, uploads
-from shared.observe.logs import set_up_logs
+from shared.observe.service import begin_service, end_service
 from shared.settings import Settings, load_settings
 from shared.store.listen import ProgressBell
 from shared.toolbox import Toolbox
@@ -28,7 +28,7 @@ PREFLIGHT_S = 86_400  # one preflight a day
 def create_app(toolbox: Toolbox | None = None) -> FastAPI:
     """Opens nothing: the servers are asked for when the app starts. Who brings a toolbox has set up logs already."""
     if toolbox is None:
-        set_up_logs(load_settings().log_level)
+        begin_service("api", load_settings())
     tools = toolbox or Toolbox(load_settings())
     app = FastAPI(
         title=TITLE,
@@ -81,6 +81,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             await task
     await run_sync(app.state.key_use.write)
     await run_sync(tools.ledger.close)
+    await run_sync(end_service)
 
 
 def _open(tools: Toolbox) -> None:

@@ -13,6 +13,7 @@ from shared.domain.access import OWNER_SCOPES, Principal
 from shared.domain.errors import Forbidden, Unauthorized
 from shared.domain.ids import OwnerId
 from shared.guard.tokens import LONGEST_TOKEN
+from shared.observe.logs import learnt
 from shared.toolbox import Toolbox
 
 KEY_PREFIX = "vi_"
@@ -32,6 +33,7 @@ def identify(
         raise Unauthorized("Send your API key as: Authorization: Bearer vi_…")
     principal = _principal(request, credentials.credentials)
     request.state.principal = principal
+    learnt(owner_id=principal.owner_id)
     needed = scope_of(request.method, getattr(request.scope.get("route"), "path", request.url.path))
     if needed not in principal.scopes:
         raise Forbidden(f"This needs the scope {needed}, which your key does not have; use or create another key")

@@ -9,6 +9,7 @@ from api.auth import authenticate, identify
 from api.schemas import EXAMPLE_JOB, EXAMPLE_UPLOAD
 from shared.domain.access import Principal
 from shared.domain.ids import JobId, OwnerId, UploadId
+from shared.observe.logs import learnt
 from shared.toolbox import Toolbox
 
 
@@ -18,6 +19,7 @@ async def _toolbox(request: Request) -> Toolbox:
 
 
 async def _job_id(job_id: Annotated[UUID, Path(description="The job's id.", examples=[EXAMPLE_JOB])]) -> JobId:
+    learnt(job_id=str(job_id))
     return JobId(str(job_id))
 
 

@@ -1,19 +1,24 @@
-"""What surrounds every request: an id, a log line, a measurement, security headers, a cap on its body."""
+"""What surrounds every request: an id, a trace, a log line, a measurement, security headers, a cap on its body."""
 
 import re
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import structlog
 from fastapi import Request
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from opentelemetry.trace import Span, SpanKind, StatusCode
+from prometheus_client import Counter, Gauge, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import internal_error
+from shared.observe import metrics
+from shared.observe.logs import bound, learning
+from shared.observe.traces import span, within
 
 MAX_JSON_BYTES = 64 * 1024  # the longest job request has one signed address and a dozen options
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")  # what a proxy may hand us; anything else could forge log lines
@@ -31,26 +36,13 @@ HTTPS_ONLY = {"Strict-Transport-Security": "max-age=31536000"}  # a year, once t
 log = structlog.get_logger(__name__)
 
 
-@dataclass
+@dataclass(frozen=True)
 class ApiMetrics:
-    """One registry an app, so that two apps in one process (tests) do not collide."""
+    """What is counted at the edge."""
 
-    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-
-    def __post_init__(self) -> None:
-        self.requests = Counter(
-            "vibeinsight_http_requests_total",
-            "Requests answered",
-            ["method", "route", "status"],
-            registry=self.registry,
-        )
-        self.seconds = Histogram(
-            "vibeinsight_http_response_start_seconds",
-            "Seconds until the answer began (a stream's length says nothing)",
-            ["method", "route"],
-            registry=self.registry,
-        )
-        self.streams = Gauge("vibeinsight_event_streams", "Event streams open now", registry=self.registry)
+    requests: Counter = metrics.HTTP_REQUESTS
+    seconds: Histogram = metrics.HTTP_SECONDS
+    streams: Gauge = metrics.STREAMS
 
 
 @dataclass
@@ -93,9 +85,11 @@ class Observed:
             return
         exchange = _Exchange(scope, send, self.headers, _request_id(scope))
         scope.setdefault("state", {})["request_id"] = exchange.request_id
-        with structlog.contextvars.bound_contextvars(request_id=exchange.request_id):
+        given = Headers(scope=scope).get("traceparent")
+        with within(given), bound(request_id=exchange.request_id), learning(), _request_span(scope) as seen:
             await self._answer(exchange, receive)
             self._note(exchange)
+            _conclude(seen, exchange)
 
     async def _answer(self, exchange: _Exchange, receive: Receive) -> None:
         try:
@@ -111,6 +105,27 @@ class Observed:
         self.metrics.requests.labels(method, route, exchange.status).inc()
         self.metrics.seconds.labels(method, route).observe(exchange.started_s)
         log.info("request", method=method, route=route, status=exchange.status, ms=round(exchange.started_s * 1000, 1))
+
+
+def _request_span(scope: Scope) -> AbstractContextManager[Span]:
+    """The address's query stays out: it may hold a signature."""
+    about = {
+        "http.request.method": scope["method"],
+        "url.scheme": scope.get("scheme", "http"),
+        "url.path": scope["path"],
+    }
+    return span(scope["method"], kind=SpanKind.SERVER, attributes=about)
+
+
+def _conclude(seen: Span, exchange: _Exchange) -> None:
+    """Which route it was is known only now."""
+    seen.update_name(f"{exchange.scope['method']} {exchange.route}")
+    seen.set_attribute("http.route", exchange.route)
+    seen.set_attribute("http.response.status_code", exchange.status)
+    seen.set_attribute("vibeinsight.request.id", exchange.request_id)
+    if exchange.status >= 500:
+        seen.set_attribute("error.type", str(exchange.status))
+        seen.set_status(StatusCode.ERROR)
 
 
 def _request_id(scope: Scope) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import structlog
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.deps import Tools
-from api.observe import ApiMetrics
 from api.openapi import Responses
 from api.schemas import HealthOut, PartHealth
+from shared.observe.exposition import exposition
 from shared.toolbox import Toolbox
 
 CHECK_WITHIN_S = 2.0  # below the 5 s that Fly waits for an answer
@@ -41,9 +41,8 @@ async def readyz(tools: Tools, response: Response) -> HealthOut:
 
 
 @router.get("/metrics", operation_id="metrics", summary="Prometheus", response_class=Response)
-def metrics(request: Request) -> Response:
-    kept: ApiMetrics = request.app.state.metrics
-    return Response(generate_latest(kept.registry), media_type=CONTENT_TYPE_LATEST)
+def metrics() -> Response:
+    return Response(exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
 def _checks(tools: Toolbox) -> dict[str, Callable[[], None]]:

@@ -7,8 +7,9 @@ Every line carries what it belongs to: `job_id`, `run_id`, `owner_id`, `stage`, 
 import logging
 import sys
 import threading
-from collections.abc import MutableMapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, MutableMapping
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
@@ -18,7 +19,7 @@ from structlog.typing import Processor
 from shared.observe.redaction import cleaned_entry, hide_secrets
 from shared.observe.traces import current_ids
 
-__all__ = ["bound", "hide_secrets", "redact", "set_up_logs"]
+__all__ = ["bound", "hide_secrets", "learning", "learnt", "log_last_words", "redact", "set_up_logs"]
 
 # Their information is about their own insides.
 CHATTY = (
@@ -26,6 +27,7 @@ CHATTY = (
     " celery.worker.strategy celery.app.trace celery.bootsteps opentelemetry"
 ).split()
 
+_learnt: ContextVar[dict[str, object] | None] = ContextVar("learnt", default=None)
 log = structlog.get_logger(__name__)
 
 
@@ -70,6 +72,23 @@ def bound(**names: object) -> AbstractContextManager[Any]:
     )
 
 
+@contextmanager
+def learning() -> Iterator[None]:
+    """Around one request: what `learnt` says inside, in whatever thread, is in every line from then on."""
+    token = _learnt.set({})
+    try:
+        yield
+    finally:
+        _learnt.reset(token)
+
+
+def learnt(**names: object) -> None:
+    """Who asks, and for what, is known only some way into a request."""
+    known = _learnt.get()
+    if known is not None:
+        known.update(names)
+
+
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Hide what is secret by its name or by its look."""
     for name, value in event.items():
@@ -78,8 +97,8 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
     return event
 
 
-def _add_trace(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for name, value in current_ids().items():
+def _add_context(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in {**(_learnt.get() or {}), **current_ids()}.items():
         event.setdefault(name, value)
     return event
 
@@ -87,7 +106,7 @@ def _add_trace(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> M
 def _common() -> list[Processor]:
     return [
         structlog.contextvars.merge_contextvars,
-        _add_trace,
+        _add_context,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.PositionalArgumentsFormatter(),
