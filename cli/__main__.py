@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from cli import analyze as analysis
-from cli import running
+from cli import keys, running
 from cli.client import Client
 from cli.follow import follow, shown_on
 from cli.installation import Installation, installed
@@ -31,6 +31,7 @@ DEFAULT_PORT = 8080  # what public_url and the documentation say
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Conversations in, insight out."
 )
+app.add_typer(keys.app, name="keys")
 Job = Annotated[str, typer.Argument(metavar="JOB", help="The id that analyze and status print.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")]
 
