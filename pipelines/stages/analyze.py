@@ -8,18 +8,27 @@ from pipelines.insight.coach_report import Insight, insight_of_conversation, ins
 from pipelines.insight.coaching import RULES_VERSION
 from pipelines.insight.conversation import Conversation
 from pipelines.insight.not_measured import NO_SPEAKERS, NO_SPEECH
-from pipelines.insight.roles import assign_roles
+from pipelines.insight.roles import Hints, contradicted, roles_from
 from pipelines.insight.timeline import NOBODY, REFLECTIVE_MS, STEP_MS, WINDOW_MS
+from pipelines.insight.voices import MATCHING, match_voices
 from pipelines.text.attribution import attribute, speakers_of_channels, turns_of_channels
+from pipelines.text.merging import merged, merged_turns
 from pipelines.text.segments import build_transcript
 from shared.domain.audio import LanguageGuess, PreparedAudio
 from shared.domain.insight import Analysis, Speaker, Transcript
 from shared.domain.job import JobOptions, JobWarning, Stage
+from shared.domain.speakers import NOTHING_SAID, KnownVoice, SpeakerChange
 from shared.domain.transcript import Diarization, Provenance, SpeakerTurn, Transcription
 
 NO_SPEECH_WARNING = JobWarning("no_speech", "No speech was found in the recording", Stage.ANALYZE)
 NO_SPEAKERS_WARNING = JobWarning(
     "diarization_failed", "The speakers could not be told apart; the transcript is complete", Stage.ANALYZE
+)
+
+ROLES_DIFFER_WARNING = JobWarning(
+    "roles_contradict_voice",
+    "An enrolled voice says otherwise than the order of roles given with the recording; the voice was followed",
+    Stage.ANALYZE,
 )
 
 RULES_PROVENANCE = Provenance(
@@ -34,6 +43,7 @@ RULES_PROVENANCE = Provenance(
         "reflective_silence_ms": REFLECTIVE_MS,
         "window_ms": WINDOW_MS,
         "window_step_ms": STEP_MS,
+        "voice_matching": dict(MATCHING),
     },
 )
 
@@ -54,20 +64,29 @@ def analyze(
     prepared: PreparedAudio,
     transcriptions: Sequence[Transcription],
     diarization: Diarization | None,
+    said: SpeakerChange = NOTHING_SAID,
+    voices: Sequence[KnownVoice] = (),
 ) -> Analysis:
-    """`diarization` None: it failed; where channels carry one person each, their voice activity stands in."""
+    """`diarization` None: it failed; where channels carry one person each, their voice activity stands in.
+
+    `said`: what people corrected of the speakers. `voices`: those that the owner has enrolled.
+    """
     language = _language(options, prepared, transcriptions)
-    turns = diarization.turns if diarization else turns_of_channels(prepared)
-    channels = speakers_of_channels(prepared, turns)
+    channels = speakers_of_channels(prepared, diarization.turns if diarization else turns_of_channels(prepared))
+    channels = {channel: said.merged.get(speaker, speaker) for channel, speaker in channels.items()}
+    diarization = diarization and merged(diarization, said.merged)
+    turns = diarization.turns if diarization else merged_turns(turns_of_channels(prepared), said.merged)
     words = attribute(transcriptions, diarization.exclusive if diarization else turns, channels)
     texts = catalogue(report_language(options.report_language, language.code if language else None))
     transcript = build_transcript(words)
     if not (words and turns):
         return _without_speakers(transcript, prepared, language, texts)
     conversation = Conversation.of(turns, transcript.segments, language.code if language else None)
-    speakers = assign_roles(conversation, options.roles, channels)
+    hints = Hints(options.roles, channels, said, match_voices(diarization, voices))
+    speakers = roles_from(conversation, hints)
+    warnings = (ROLES_DIFFER_WARNING,) if contradicted(conversation, hints) else ()
     insight = insight_of_conversation(conversation, speakers, texts)
-    return _analysis(transcript, insight, texts, language=language, speakers=speakers, turns=turns)
+    return _analysis(transcript, insight, texts, language=language, speakers=speakers, turns=turns, warnings=warnings)
 
 
 def _language(

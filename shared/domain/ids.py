@@ -6,4 +6,5 @@ OwnerId = NewType("OwnerId", str)
 JobId = NewType("JobId", str)
 RunId = NewType("RunId", str)
 UploadId = NewType("UploadId", str)
+VoiceId = NewType("VoiceId", str)
 SpeakerId = NewType("SpeakerId", str)  # "S1", "S2" … in order of first speech

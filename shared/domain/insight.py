@@ -20,6 +20,8 @@ class Role(StrEnum):
 
 
 class RoleSource(StrEnum):
+    GIVEN = "given"  # somebody said it of this very speaker, in a correction
+    ENROLLED_VOICE = "enrolled_voice"  # the speaker has the voice of somebody whose role is known
     OPTIONS = "options"  # the caller named the roles in order of first speech
     CHANNEL = "channel"  # the caller named the roles in order of channel
     BEHAVIOUR = "behaviour"  # from who asks, who talks less, who opens and closes
@@ -56,6 +58,8 @@ class Speaker:
     role_source: RoleSource
     role_confidence: float | None  # 0..1; None while undecided
     name: str | None = None
+    voice_id: str | None = None  # the enrolled or remembered voice that this speaker has
+    voice_confidence: float | None = None  # 0..1
 
 
 @dataclass(frozen=True, slots=True)
