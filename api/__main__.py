@@ -4,6 +4,7 @@ import argparse
 
 import uvicorn
 
+from api.head import PatientHttp
 from shared.observe.counting import count_together
 
 DRAIN_S = 20  # running uploads may end; event streams are told to come back at once
@@ -22,6 +23,7 @@ def main() -> None:
         host=chosen.host,
         port=chosen.port,
         workers=chosen.workers,
+        http=PatientHttp,
         log_config=None,  # ours, set by create_app
         access_log=False,  # the observing middleware writes one line a request, without addresses
         server_header=False,

@@ -12,10 +12,26 @@ from starlette.middleware.cors import CORSMiddleware
 from api.audit import Audited
 from api.errors import install_error_handlers
 from api.key_use import KeyUse
+from api.limits import RateLimited
 from api.observe import HTTPS_ONLY, MAX_JSON_BYTES, SECURITY_HEADERS, ApiMetrics, BodyCap, Observed
 from api.openapi import DESCRIPTION, TITLE, install_openapi
+from api.pace import BodyPace
 from api.receive import UPLOADS_AT_ONCE
-from api.routes import audit, events, health, home, jobs, keys, process_audio, results, uploads
+from api.routes import (
+    audit,
+    events,
+    health,
+    home,
+    jobs,
+    keys,
+    process_audio,
+    results,
+    speakers,
+    uploads,
+    usage,
+    webhooks,
+)
+from shared.guard.rate import RateLimiter
 from shared.observe.service import begin_service, end_service
 from shared.settings import Settings, load_settings
 from shared.store.listen import ProgressBell
@@ -23,6 +39,10 @@ from shared.toolbox import Toolbox
 from shared.version import VERSION
 
 PREFLIGHT_S = 86_400  # one preflight a day
+EXPOSED = (
+    *("Location", "X-Request-ID", "Content-Range", "ETag", "Idempotency-Replayed"),
+    *("RateLimit", "RateLimit-Policy", "Retry-After"),
+)
 
 
 def create_app(toolbox: Toolbox | None = None) -> FastAPI:
@@ -40,9 +60,10 @@ def create_app(toolbox: Toolbox | None = None) -> FastAPI:
     )
     app.state.toolbox = tools
     app.state.metrics = ApiMetrics()
+    app.state.rates = RateLimiter(tools.settings)
     _surround(app, tools.settings)
     install_error_handlers(app)
-    for part in (home, health, uploads, jobs, events, results, process_audio, keys, audit):
+    for part in (home, health, uploads, jobs, events, results, process_audio, keys, audit, speakers, webhooks, usage):
         app.include_router(part.router)
     install_openapi(app)
     return app
@@ -51,7 +72,9 @@ def create_app(toolbox: Toolbox | None = None) -> FastAPI:
 def _surround(app: FastAPI, settings: Settings) -> None:
     """What is added last stands outermost."""
     app.add_middleware(BodyCap, max_bytes=MAX_JSON_BYTES, exempt=frozenset({jobs.FILE_PATH}))
+    app.add_middleware(BodyPace)
     app.add_middleware(Audited)
+    app.add_middleware(RateLimited, settings=settings, limiter=app.state.rates)
     https = settings.public_url.startswith("https:")
     headers = SECURITY_HEADERS | (HTTPS_ONLY if https else {})
     app.add_middleware(Observed, metrics=app.state.metrics, headers=headers)
@@ -59,9 +82,9 @@ def _surround(app: FastAPI, settings: Settings) -> None:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Range"],
-            expose_headers=["Location", "X-Request-ID", "Content-Range", "ETag", "Idempotency-Replayed"],
+            expose_headers=EXPOSED,
             max_age=PREFLIGHT_S,
         )
 
@@ -79,6 +102,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+    await app.state.rates.close()
     await run_sync(app.state.key_use.write)
     await run_sync(tools.ledger.close)
     await run_sync(end_service)

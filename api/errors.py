@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 import structlog
@@ -17,7 +18,7 @@ from shared.domain.errors import RequestError, Unauthorized, VibeInsightError
 RETRY_AFTER_S = 5  # about as long as a fail-over of the database or a restart of a part takes
 
 _RESERVED = frozenset({"type", "title", "status", "detail", "code", "instance", "request_id"})
-_CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "payload_too_large"}
+_CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed", 408: "upload_stalled", 413: "payload_too_large"}
 
 log = structlog.get_logger(__name__)
 
@@ -64,8 +65,11 @@ def _known(request: Request, error: VibeInsightError) -> ProblemResponse:
     headers = {}
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    if error.http_status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = str(RETRY_AFTER_S)
+    retry_after_s = _retry_after_s(error)
+    if retry_after_s is not None:
+        headers["Retry-After"] = str(retry_after_s)
+    if error.http_status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE):
+        headers["Connection"] = "close"  # what is still to come of the body is not read
     if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("request_failed", code=error.code, error=error.message, exc_info=error)
     return problem(
@@ -76,6 +80,14 @@ def _known(request: Request, error: VibeInsightError) -> ProblemResponse:
         more=error.details,
         headers=headers,
     )
+
+
+def _retry_after_s(error: VibeInsightError) -> int | None:
+    """What the error itself knows, else a guess where another try can help."""
+    known = error.details.get("retry_after_s")
+    if isinstance(known, int | float):
+        return max(1, ceil(known))
+    return RETRY_AFTER_S if error.http_status == HTTPStatus.SERVICE_UNAVAILABLE else None
 
 
 def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:

@@ -23,9 +23,12 @@ Every error is `application/problem+json` with a stable `code`.
 TAGS = [
     {"name": "jobs", "description": "A recording and what becomes of it."},
     {"name": "results", "description": "What a finished job left."},
+    {"name": "speakers", "description": "Who is who: corrections, and voices that are known."},
     {"name": "uploads", "description": "Large recordings, sent directly to the object store."},
     {"name": "keys", "description": "API keys: what each may do, how long, and when it was last used."},
+    {"name": "owner", "description": "What you may use, what you have used, and what it cost."},
     {"name": "audit", "description": "Who did what, when, from where."},
+    {"name": "webhooks", "description": "Who is told when a job has ended, and what came of it."},
     {"name": "webhooks in", "description": "For services that start jobs for their own users."},
     {"name": "health", "description": "For the machines that watch us. No key needed."},
 ]
@@ -38,7 +41,9 @@ _MEANING = {
     409: "Not in this state, or the Idempotency-Key came with another body.",
     413: "More bytes than are taken.",
     416: "The range lies behind the end.",
+    402: "The cap on what providers may cost is reached.",
     422: "A field or the recording's source is not acceptable; `code` and `errors` say which and why.",
+    429: "More than you may use now, or than can begin soon; Retry-After says when to come back.",
     503: "A part that is needed does not answer; try again.",
 }
 
@@ -46,8 +51,8 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 def problems(*statuses: int, key: bool = True) -> Responses:
-    """The `responses` of a route. Every call with a key can also say 401, 403 and 503."""
-    every = {*statuses, 422, 503, *((401, 403) if key else ())}
+    """The `responses` of a route. Every call with a key can also say 401, 403, 429 and 503."""
+    every = {*statuses, 422, 503, *((401, 403, 429) if key else ())}
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
         status: {"description": _MEANING[status], "content": {"application/problem+json": {"schema": schema}}}

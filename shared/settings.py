@@ -54,7 +54,6 @@ class Settings(BaseSettings):
     lease_s: float = 20.0  # four missed beats
     beat_s: float = 5.0  # renewal, and how late a cancel may be seen
     steward_interval_s: float = 1.0
-    rering_s: float = 30.0  # a ring without a claim for this long is taken as lost
     retry_base_s: float = 5.0  # before the second attempt; then three times as long each time, up to 10 minutes
     soft_limit_s: int = 240  # Fly kills after 300
     hard_limit_s: int = 270
@@ -77,12 +76,22 @@ class Settings(BaseSettings):
     owner_day_budget_usd: float = 50.0
     owner_month_budget_usd: float = 500.0
 
+    # ---- requests a minute, in units (a plain read is one; api/limits.py weighs the others)
+    rate_limit_per_minute: int = 1_200  # of one key or user; 0: no limits at all
+    address_rate_limit_per_minute: int = 600  # of one address, for requests that show no key that is known to be good
+    client_address_header: str | None = None  # where a trusted proxy writes the client's address, such as Fly-Client-IP
+
     # ---- what an owner may use, unless their row in owner_limits says otherwise
     open_jobs: int = 2_000  # waiting and under way
     waiting_jobs: int = 1_500  # not begun
     audio_minutes_day: float = 6_000.0  # 100 hours
     audio_minutes_month: float = 60_000.0
     upload_bytes_day: int = 200 * 1024**3
+
+    # ---- when submitting is refused because too much waits to begin
+    busy_jobs: int = 20_000
+    busy_wait_s: float = 3_600.0  # for the first in the line
+    busy_bulk_share: float = 0.5  # of both, for bulk work
 
     # ---- coaching analysis by a language model (docs/analysis-model.md)
     language_model: str = "none"  # rules alone; or "gemini", or "openai" for any endpoint of that kind (vLLM)
@@ -117,6 +126,8 @@ class Settings(BaseSettings):
     api_url: str | None = None  # which API the command line talks to; None: the one that runs on `data_dir`
     api_key: SecretStr | None = None  # with this key
     metrics_port: int | None = None  # a worker's own health and metrics; None: not served
+    metrics_host: str = "127.0.0.1"  # 0.0.0.0 where a platform asks from outside: they hold nothing but numbers
+    idle_beside_work_s: float = 120.0  # a worker that claims nothing of its own due work for this long is not well
 
 
 @cache

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from shared.ports.speech import Diarizer, Transcriber, VoiceActivity
     from shared.ports.store import ObjectStore
     from shared.ports.voice import Synthesizer
+    from shared.store.admission import OwnerUse
     from shared.store.ledger import Ledger
     from shared.store.usage import Spending
 
@@ -80,6 +81,12 @@ class Toolbox:
         from shared.guard.provider import ProviderGate
 
         return ProviderGate(self.settings, self.spending)
+
+    @cached_property
+    def owner_use(self) -> "OwnerUse":
+        from shared.store.admission import OwnerUse
+
+        return OwnerUse(self.ledger.database, self.settings)
 
     @cached_property
     def spending(self) -> "Spending":

@@ -28,6 +28,7 @@ def _run(context: StageContext) -> StageOutput:
         upload_key=upload_key,
         tick=context.tick,
     )
+    tools.owner_use.count_audio(context.job.owner_id, context.job.id, document.facts.duration_s)
     return StageOutput(document, {"source": path})
 
 

@@ -3,25 +3,30 @@
 from sqlalchemy import text
 
 from shared.settings import Settings
+from shared.store.admission import Admission
 from shared.store.audit import Audit
+from shared.store.corrections import Corrections
 from shared.store.documents import Documents
 from shared.store.jobs import Jobs
 from shared.store.keys import Keys
 from shared.store.progress import Progress
+from shared.store.queues import Queues
 from shared.store.session import Database, open_engine
 from shared.store.uploads import Uploads
+from shared.store.voices import Voices
+from shared.store.webhooks import Webhooks
 
 
-class Ledger(Jobs, Uploads, Keys, Documents, Progress, Audit):
+class Ledger(Jobs, Uploads, Keys, Documents, Progress, Queues, Audit, Corrections, Voices, Webhooks):
     """Every question and every change that an owner may make, each in one transaction."""
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
+    def __init__(self, database: Database, admission: Admission) -> None:
+        self.database, self.admission = database, admission
 
     @classmethod
     def connect(cls, settings: Settings) -> "Ledger":
         """Connects on first use."""
-        return cls(Database(open_engine(settings)))
+        return cls(Database(open_engine(settings)), Admission(settings))
 
     def ping(self) -> None:
         """Raises StorageUnavailable when the database does not answer."""

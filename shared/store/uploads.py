@@ -3,11 +3,12 @@
 import re
 from uuid import uuid4
 
-from sqlalchemy import Update, delete, insert, select, update
+from sqlalchemy import Connection, Update, delete, insert, select, update
 
 from shared.domain.errors import NotFound
 from shared.domain.ids import OwnerId, UploadId
 from shared.domain.records import Upload
+from shared.store.admission import Admission
 from shared.store.rows import upload_of, uuid_or_missing
 from shared.store.session import Database
 from shared.store.tables import uploads
@@ -23,8 +24,8 @@ def safe_filename(filename: str) -> str:
 
 
 class Uploads:
-    def __init__(self, database: Database) -> None:
-        self.database = database
+    def __init__(self, database: Database, admission: Admission) -> None:
+        self.database, self.admission = database, admission
 
     def create_upload(self, owner_id: OwnerId, *, filename: str, content_type: str, bytes: int) -> Upload:
         upload_id = str(uuid4())
@@ -37,6 +38,7 @@ class Uploads:
             "bytes": bytes,
         }
         with self.database.begin() as connection:
+            self.admission.upload(connection, owner_id, bytes)
             return upload_of(connection.execute(insert(uploads).values(row).returning(uploads)).one())
 
     def get_upload(self, owner_id: OwnerId, upload_id: UploadId) -> Upload:
@@ -49,27 +51,30 @@ class Uploads:
 
     def expect_parts(self, owner_id: OwnerId, upload_id: UploadId, multipart_id: str) -> Upload:
         """Remember under which id the object store collects the parts."""
-        return self._change(owner_id, upload_id, update(uploads).values(multipart_id=multipart_id))
+        with self.database.begin() as connection:
+            return _change(connection, owner_id, upload_id, update(uploads).values(multipart_id=multipart_id))
 
     def complete_upload(self, owner_id: OwnerId, upload_id: UploadId, *, bytes: int | None = None) -> Upload:
         """`bytes`: the size, where it was not known before."""
         arrived: dict[str, object] = {"completed": True, "multipart_id": None}
         if bytes is not None:
             arrived["bytes"] = bytes
-        return self._change(owner_id, upload_id, update(uploads).values(arrived))
+        with self.database.begin() as connection:
+            self.admission.upload(connection, owner_id, bytes or 0)
+            return _change(connection, owner_id, upload_id, update(uploads).values(arrived))
 
     def drop_upload(self, owner_id: OwnerId, upload_id: UploadId) -> None:
         """Forget an upload that no job was made from."""
         with self.database.begin() as connection:
             connection.execute(delete(uploads).where(uploads.c.owner_id == owner_id, uploads.c.id == _id(upload_id)))
 
-    def _change(self, owner_id: OwnerId, upload_id: UploadId, change: Update) -> Upload:
-        mine = change.where(uploads.c.owner_id == owner_id, uploads.c.id == _id(upload_id)).returning(uploads)
-        with self.database.begin() as connection:
-            row = connection.execute(mine).one_or_none()
-        if row is None:
-            raise _missing(upload_id)
-        return upload_of(row)
+
+def _change(connection: Connection, owner_id: OwnerId, upload_id: UploadId, change: Update) -> Upload:
+    mine = change.where(uploads.c.owner_id == owner_id, uploads.c.id == _id(upload_id)).returning(uploads)
+    row = connection.execute(mine).one_or_none()
+    if row is None:
+        raise _missing(upload_id)
+    return upload_of(row)
 
 
 def _id(upload_id: str) -> str:

@@ -42,3 +42,8 @@ def new_spender(toolbox: Toolbox, owner: OwnerId, worker: Worker) -> Spender:
     job = toolbox.ledger.create_job(owner, source=source, options=JobOptions()).job
     claim = worker.claim(job.id, Stage.DOWNLOAD)
     return Spender(owner, job.id, claim.run.id, claim.token)
+
+
+def set_limits(toolbox: Toolbox, owner: OwnerId, **limits: float) -> None:
+    """What the operator gives this owner instead of the default."""
+    toolbox.owner_use.set_limits(owner, **limits)
