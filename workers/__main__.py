@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from shared.domain.errors import VibeInsightError
 from shared.domain.job import Stage
+from shared.observe.counting import count_together
 from shared.queue.names import queue_name
 from shared.settings import Settings, load_settings
 from workers.specs import specs
@@ -18,11 +19,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parse(arguments)
     try:
         if STEWARD in asked.what:
+            count_together(STEWARD)
             from workers import steward
 
             steward.main()
         else:
             command = worker_command([Stage(stage) for stage in asked.what], asked, load_settings())
+            count_together("worker")
             os.execv(command[0], command)  # noqa: S606  # the same process: signals and the exit code are Celery's own
     except VibeInsightError as error:
         sys.exit(f"workers: {error.message}")
@@ -34,7 +37,7 @@ def worker_command(stages: list[Stage], asked: argparse.Namespace, settings: Set
     return [
         sys.executable,
         *(["-P"] if sys.flags.safe_path else []),
-        *["-m", "celery", "--app", "workers.app", "worker"],
+        *["-m", "celery", "--quiet", "--app", "workers.app", "worker"],  # no banner: a log has one event a line
         *["--queues", ",".join(map(queue_name, stages))],
         *["--concurrency", str(processes)],
         *["--hostname", f"{name}.{os.getpid()}@%h"],

@@ -11,6 +11,7 @@ import structlog
 from pipelines.progress import cost_of
 from shared.domain.errors import Cancelled, Fenced, StorageUnavailable
 from shared.store.runs import Claim, Hold, RunLedger
+from workers.pulse import PULSE
 
 REPORT_S = 1.0  # a progress row a second is the most there may be
 AHEAD = 0.9  # of what is left of a run may be shown as done before its work says so
@@ -86,6 +87,7 @@ class Heartbeat:
 
     def _guarded(self, act: Callable[[], None]) -> None:
         """A database that is away for a moment does not end the work: at the end the fence decides."""
+        PULSE.beat()
         try:
             act()
         except StorageUnavailable:

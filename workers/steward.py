@@ -9,18 +9,22 @@ import time
 
 import structlog
 
+from shared.adapters.webhook_sender import WebhookSender
 from shared.domain.errors import StorageUnavailable
-from shared.observe.logs import set_up_logs
+from shared.observe import metrics
+from shared.observe.service import begin_service, end_service
 from shared.queue.doorbell import QUEUE_DEPTH, CeleryDoorbell
 from shared.settings import Settings, load_settings
 from shared.store.chores import ChoreBook
 from shared.store.ledger import Ledger
 from shared.store.sweep import Sweep
+from shared.store.webhook_queue import WebhookQueue
 from shared.toolbox import Toolbox
 from workers import health
 from workers.chores import Chores, chores
 from workers.rules import PipelineRules
 from workers.specs import max_attempts
+from workers.webhooks import Postman
 
 log = structlog.get_logger(__name__)
 
@@ -35,22 +39,29 @@ class Steward:
             try:
                 self.look()
             except StorageUnavailable:
+                metrics.ROUND_FAILURES.inc()
                 log.warning("steward.no_database")
             except Exception:
+                metrics.ROUND_FAILURES.inc()
                 log.exception("steward.failed")  # the next second may do better; nobody else does this work
 
+    @metrics.ROUND_SECONDS.time()
     def look(self) -> None:
         """One round."""
         for stage, run_id in self._sweep.requeue_expired():
+            metrics.LEASE_EXPIRIES.labels(stage.value).inc()
             log.warning("run.requeued", stage=stage.value, run_id=run_id)
         buried, ring = self._sweep.bury_poison()
         for run_id in buried:
+            metrics.BURIED.inc()
             log.error("run.buried", run_id=run_id)
         self._doorbell.ring(ring + self._sweep.repair())
         self._sweep.wake()
         for stage, due in self._sweep.due(QUEUE_DEPTH).items():
-            # Any message will do for any run: as many as are due, wherever the others have gone.
-            self._doorbell.ring(due[self._doorbell.waiting(stage) :])
+            # Any message will do for any run: as many are needed as runs are due, wherever the others have gone.
+            missing = due - self._doorbell.waiting(stage)
+            if missing > 0:
+                self._doorbell.ring(self._sweep.take_due(stage, missing))
         self.looked_at = time.monotonic()
 
 
@@ -62,14 +73,16 @@ def steward(settings: Settings) -> tuple[Steward, Sweep]:
 
 def main() -> None:
     settings = load_settings()
-    set_up_logs(settings.log_level)
+    begin_service("steward", settings)
     keeper, sweep = steward(settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, lambda *_: stop.set())
-    health.serve_steward(settings, keeper, sweep)
+    health.serve_steward(settings, keeper, sweep.database)
     log.info("steward.ready")
     duties = Chores(ChoreBook(sweep.database), chores(Toolbox(settings)))
     duties.start(stop)
+    Postman(WebhookQueue(sweep.database), WebhookSender(settings)).start(stop)
     keeper.run(stop, settings.steward_interval_s)
     duties.join()
+    end_service()

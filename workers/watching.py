@@ -12,6 +12,7 @@ from shared.observe.logs import bound
 from shared.observe.traces import happened, span, within
 from shared.queue.names import queue_name
 from shared.store.runs import Claim, Finished
+from workers.pulse import PULSE
 
 log = structlog.get_logger(__name__)
 
@@ -20,7 +21,8 @@ log = structlog.get_logger(__name__)
 def watched(claim: Claim, message_id: str, began_ns: int) -> Iterator[None]:
     """Around everything that is done for a claim. An attempt after the first links to the one before it."""
     run, job = claim.run, claim.job
-    metrics.CLAIMS.labels(run.stage, "claimed").inc()
+    PULSE.beat()
+    metrics.CLAIMS.labels(run.stage.value, "claimed").inc()
     names = {"job_id": job.id, "run_id": run.id, "owner_id": job.owner_id, "session_id": _session(claim)}
     about = {
         "messaging.system": "redis",
@@ -52,6 +54,7 @@ def watched(claim: Claim, message_id: str, began_ns: int) -> Iterator[None]:
 
 def not_due(run_id: str) -> None:
     """A copy of a message, or one that came too early. Which stage's is not known without asking the ledger."""
+    PULSE.beat()
     metrics.CLAIMS.labels("", "not_due").inc()
     log.info("run.not_due", run_id=run_id)
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from opentelemetry import context, trace
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, TraceFlags, Tracer
+from opentelemetry.trace import Link, Span, SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from shared.domain.errors import Stopped, VibeInsightError
@@ -86,7 +86,8 @@ def within(traceparent: str | None) -> Iterator[None]:
     """What happens inside belongs to this trace. Without one a new one begins, so that log lines can be joined."""
     inside = _context_of(traceparent)
     if inside is None:
-        inside = context.Context() if recording() else trace.set_span_in_context(_unsampled(), context.Context())
+        inside = context.Context() if recording() else _context_of(new_traceparent())
+        assert inside is not None
     token = context.attach(inside)
     try:
         yield
@@ -143,6 +144,11 @@ def current_traceparent() -> str | None:
     return carrier.get("traceparent")
 
 
+def new_traceparent() -> str:
+    """Of a trace whose first span is not collected: its id still joins the log lines of several processes."""
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
 def current_ids() -> dict[str, str]:
     """For a log line; empty outside of every trace."""
     found = trace.get_current_span().get_span_context()
@@ -162,9 +168,3 @@ def _context_of(traceparent: str | None) -> context.Context | None:
 def _links(traceparents: tuple[str | None, ...]) -> list[Link]:
     found = [_context_of(traceparent) for traceparent in traceparents]
     return [Link(trace.get_current_span(one).get_span_context()) for one in found if one is not None]
-
-
-def _unsampled() -> NonRecordingSpan:
-    """A trace that nobody collects: its id joins log lines of several processes."""
-    trace_id, span_id = secrets.randbits(128) or 1, secrets.randbits(64) or 1
-    return NonRecordingSpan(SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(0)))

@@ -1,0 +1,66 @@
+"""How much waits, how long already, and what is stuck: read from the ledger at each scrape and each look at health."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, func, select
+
+from shared.domain.job import JobStatus, RunStatus, Stage
+from shared.store.changes import OPEN_RUNS
+from shared.store.queue_tables import queues
+from shared.store.session import Database
+from shared.store.tables import jobs, stage_runs
+
+BURIED = (RunStatus.FAILED, RunStatus.DEAD)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Runs of one stage in one state, and how long ago the oldest was made."""
+
+    stage: Stage
+    status: RunStatus
+    runs: int
+    oldest_s: float
+
+
+class BacklogReader:
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def open_runs(self) -> list[Waiting]:
+        age_s = func.extract("epoch", func.now() - func.min(stage_runs.c.created_at))
+        query = select(stage_runs.c.stage, stage_runs.c.status, func.count(), age_s)
+        counted = query.where(stage_runs.c.status.in_(OPEN_RUNS)).group_by(stage_runs.c.stage, stage_runs.c.status)
+        with self.database.begin() as connection:
+            rows = connection.execute(counted).all()
+        return [Waiting(Stage(row[0]), RunStatus(row[1]), row[2], float(row[3])) for row in rows]
+
+    def oldest_due_s(self, stages: Iterable[Stage] = tuple(Stage)) -> dict[Stage, float]:
+        """For how long a worker could have claimed the oldest run; neither paused queues nor waits count."""
+        age_s = func.extract("epoch", func.now() - func.min(stage_runs.c.not_before))
+        query = select(stage_runs.c.stage, age_s).where(*claimable(), stage_runs.c.stage.in_(list(stages)))
+        with self.database.begin() as connection:
+            rows = connection.execute(query.group_by(stage_runs.c.stage)).all()
+        return {Stage(stage): max(0.0, float(age)) for stage, age in rows}
+
+    def buried(self) -> dict[tuple[Stage, RunStatus], int]:
+        """Runs that ended badly and have neither been replayed nor purged."""
+        query = select(stage_runs.c.stage, stage_runs.c.status, func.count()).where(stage_runs.c.status.in_(BURIED))
+        with self.database.begin() as connection:
+            rows = connection.execute(query.group_by(stage_runs.c.stage, stage_runs.c.status)).all()
+        return {(Stage(stage), RunStatus(status)): count for stage, status, count in rows}
+
+    def paused(self) -> set[Stage]:
+        with self.database.begin() as connection:
+            return {Stage(stage) for stage in connection.execute(select(queues.c.stage)).scalars()}
+
+    def active_jobs(self) -> int:
+        with self.database.begin() as connection:
+            query = select(func.count()).where(jobs.c.status == JobStatus.RUNNING)
+            return int(connection.execute(query).scalar_one())
+
+
+def claimable() -> tuple[ColumnElement[bool], ...]:
+    paused = select(queues.c.stage).where(queues.c.stage == stage_runs.c.stage)
+    return stage_runs.c.status == RunStatus.QUEUED, stage_runs.c.not_before <= func.now(), ~paused.exists()
