@@ -21,6 +21,7 @@ from shared.settings import Settings
 from shared.store.runs import JobFacts, RunLedger
 from shared.store.sweep import Sweep
 from shared.toolbox import Toolbox
+from tests import engine_deeds
 from workers.context import StageContext, StageOutput, StageWork
 from workers.rules import PipelineRules
 from workers.runner import Runner
@@ -52,8 +53,16 @@ class Paper:
     shards: int = 0
 
 
+def told(session_id: str) -> dict[str, Any]:
+    """The whole script; a `kind` stands for one that is too long for a session id."""
+    said: dict[str, Any] = json.loads(session_id)
+    kind = engine_deeds.KINDS[said.get("kind", "plain")]
+    naps = {stage.value: {"sleep_s": said["nap_s"]} for stage in Stage} if "nap_s" in said else {}
+    return naps | dict(kind) | said
+
+
 def _script(context: StageContext, stage: Stage) -> dict[str, Any]:
-    script = json.loads(context.job.session_id)
+    script = told(context.job.session_id)
     entry: dict[str, Any] = script.get(stage.value, {})
     return entry if context.attempt <= entry.get("times", 1_000) else {}
 
@@ -69,19 +78,20 @@ def _work(stage: Stage, context: StageContext) -> StageOutput:
         raise ERRORS[script["fail"]](f"{stage} was told to fail", retry_after_s=script.get("retry_after_s"))
     if script.get("die"):
         os.kill(os.getpid(), signal.SIGKILL)
+    files = engine_deeds.do(script, context)
     read = [paper.stage for other in Stage for paper in context.read_all(other, Paper)]
-    shards = json.loads(context.job.session_id).get("shards", 2)
+    shards = told(context.job.session_id).get("shards", 2)
     if stage is Stage.TRANSCRIBE:
         read.append(context.file(Stage.PREPROCESS, "note.txt").read_text())
     note = context.workdir / "note.txt"
     note.write_text(f"{stage} {context.shard}")
     warnings = (JobWarning(script["warn"], "as told", stage),) if "warn" in script else ()
-    return StageOutput(Paper(stage, context.shard, read, shards), {"note.txt": note}, warnings)
+    return StageOutput(Paper(stage, context.shard, read, shards), {"note.txt": note, **files}, warnings)
 
 
 def _parameters(stage: Stage, job: Job, tools: Toolbox) -> Mapping[str, object]:
     """Only what the script says of this stage, so that an equal job hits the cache; one with a `job` of its own not."""
-    return {name: json.loads(job.session_id).get(name) for name in (stage.value, "shards", "job")}
+    return {name: told(job.session_id).get(name) for name in (stage.value, "shards", "job")}
 
 
 def _facts(stage: Stage, document: Mapping[str, Any]) -> JobFacts:
@@ -125,11 +135,16 @@ class Lab:
     def work_off(self, *, most: int = 40) -> int:
         """Run everything that is due, in this process, as a worker would. Returns how many runs that were."""
         count = 0
-        while count < most and (due := self.queued()):
+        while count < most and (due := self.due()):
             for stage, run_id in due:
                 self.runner.run(run_id, self.works[stage], f"message-{count}")
                 count += 1
         return count
+
+    def due(self) -> list[tuple[Stage, RunId]]:
+        """As the steward would find them."""
+        self.sweep.wake()
+        return self.queued()
 
     def queued(self) -> list[tuple[Stage, RunId]]:
         rows = self.execute(
@@ -159,6 +174,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
         "VIBEINSIGHT_REDIS_URL": settings.redis_url,
         "VIBEINSIGHT_S3_ACCESS_KEY": settings.s3_access_key,
         "VIBEINSIGHT_S3_SECRET_KEY": settings.s3_secret_key,
+        "VIBEINSIGHT_OPENAI_API_KEY": settings.openai_api_key,
     }
     shown = {name: secret.get_secret_value() for name, secret in named.items() if secret is not None}
     plain = {
@@ -168,9 +184,10 @@ def environment_of(settings: Settings) -> dict[str, str]:
         "VIBEINSIGHT_RETRY_BASE_S": str(settings.retry_base_s),
         "VIBEINSIGHT_LEASE_S": str(settings.lease_s),
         "VIBEINSIGHT_BEAT_S": str(settings.beat_s),
-        "VIBEINSIGHT_RERING_S": str(settings.rering_s),
         "VIBEINSIGHT_SOFT_LIMIT_S": str(settings.soft_limit_s),
         "VIBEINSIGHT_HARD_LIMIT_S": str(settings.hard_limit_s),
+        "VIBEINSIGHT_TRANSCRIBER": settings.transcriber,
+        **({"VIBEINSIGHT_OPENAI_BASE_URL": settings.openai_base_url} if settings.openai_base_url else {}),
         **({"VIBEINSIGHT_METRICS_PORT": str(settings.metrics_port)} if settings.metrics_port else {}),
     }
     return os.environ | shown | plain

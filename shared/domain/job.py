@@ -67,6 +67,19 @@ class ProgressStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Priority(StrEnum):
+    """Who goes first. Every tenth turn is given to what would otherwise wait for ever."""
+
+    INTERACTIVE = "interactive"  # somebody looks at the screen
+    NORMAL = "normal"
+    BULK = "bulk"  # tomorrow will do
+
+    @property
+    def rank(self) -> int:
+        """Smaller goes first."""
+        return list(Priority).index(self)
+
+
 class SourceKind(StrEnum):
     UPLOAD = "upload"  # value: the upload's id
     S3 = "s3"  # value: a key in our bucket
@@ -127,6 +140,8 @@ class Job:
     created_at: datetime
     updated_at: datetime
     finished_at: datetime | None
+    priority: Priority = Priority.INTERACTIVE
+    deduped_from: JobId | None = None  # the job of the same owner whose result this one was given
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, update
-from sqlalchemy.dialects.postgresql import insert
 
-from shared.domain.ids import RunId
-from shared.domain.job import JobStatus, RunStatus, Stage
+from shared.domain.job import JobStatus, RunStatus
+from shared.observe.metrics import REQUESTS
+from shared.store.outbox import announce
+from shared.store.session import on_commit
 from shared.store.tables import jobs, stage_runs
 
 OPEN_RUNS = (RunStatus.QUEUED, RunStatus.RUNNING)
@@ -15,6 +16,11 @@ CREATOR_RINGS_WITHIN_S = 2.0  # a publish takes milliseconds; a creator that die
 
 def seconds(value: float) -> ColumnElement[Any]:
     return func.make_interval(0, 0, 0, 0, 0, 0, value)
+
+
+def soon() -> ColumnElement[Any]:
+    """When the steward rings a run that its creator should have rung."""
+    return func.now() + seconds(CREATOR_RINGS_WITHIN_S)
 
 
 def stop_runs(connection: Connection, job_id: str) -> None:
@@ -27,17 +33,5 @@ def stop_runs(connection: Connection, job_id: str) -> None:
 def end_job(connection: Connection, job_id: str, status: JobStatus, **columns: object) -> None:
     ended = {"status": status, "eta_s": None, "finished_at": func.now(), **columns}
     connection.execute(update(jobs).where(jobs.c.id == job_id).values(ended))
-
-
-def soon() -> ColumnElement[Any]:
-    """When the steward rings a run that its creator should have rung."""
-    return func.now() + seconds(CREATOR_RINGS_WITHIN_S)
-
-
-def queue_runs(connection: Connection, job_id: str, wanted: list[tuple[Stage, int]]) -> list[tuple[Stage, RunId]]:
-    """Rows for the runs that have none yet. The caller rings them after the commit; else the steward does."""
-    if not wanted:
-        return []
-    rows = [{"job_id": job_id, "stage": stage, "shard": shard, "ring_at": soon()} for stage, shard in wanted]
-    added = insert(stage_runs).values(rows).on_conflict_do_nothing().returning(stage_runs.c.stage, stage_runs.c.id)
-    return [(Stage(stage), RunId(run_id)) for stage, run_id in connection.execute(added)]
+    announce(connection, job_id)
+    on_commit(connection, REQUESTS.labels(status.value).inc)

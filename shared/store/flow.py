@@ -10,10 +10,11 @@ from shared.domain.graph import Outcome, RunState, Step
 from shared.domain.ids import RunId
 from shared.domain.job import JobError, JobStatus, JobWarning, ProgressStatus, RunStatus, Stage
 from shared.domain.progress import Estimate, JobMoment, RunMoment
-from shared.store.changes import end_job, queue_runs, stop_runs
+from shared.store.changes import end_job, stop_runs
 from shared.store.progress import Notice, post
 from shared.store.rows import AnyRow, from_json, to_json, to_json_list, warnings_of
 from shared.store.tables import JSONB, artefacts, jobs, results, stage_runs
+from shared.store.turns import add_runs
 
 Costs = Mapping[Stage, float]
 Runs = list[tuple[Stage, RunId]]
@@ -45,7 +46,7 @@ class Flow:
         if step.outcome is not None:
             _end(connection, job, runs, step.outcome, warnings)
             return []
-        created = queue_runs(connection, job_id, list(step.create))
+        created = add_runs(connection, job.owner_id, [(job_id, stage, shard) for stage, shard in step.create])
         self.tell(connection, job_id)
         return created
 

@@ -13,14 +13,18 @@ from sqlalchemy.dialects.postgresql import insert
 
 from shared.domain.errors import Conflict, InvalidInput, NotFound
 from shared.domain.ids import JobId, OwnerId
-from shared.domain.job import Job, JobOptions, JobStatus, ProgressStatus, Source, SourceKind, Stage
+from shared.domain.job import Job, JobOptions, JobStatus, Priority, ProgressStatus, Source, SourceKind, Stage
 from shared.domain.records import Created, Page
-from shared.store.changes import end_job, queue_runs, stop_runs
+from shared.observe.metrics import REQUESTS
+from shared.observe.traces import current_traceparent, new_traceparent
+from shared.store.admission import Admission
+from shared.store.changes import end_job, stop_runs
 from shared.store.progress import Notice, lock_job, post
 from shared.store.retry import reopen_job, reset_runs
 from shared.store.rows import AnyRow, job_of, to_json, uuid_or_missing
-from shared.store.session import Database
+from shared.store.session import Database, on_commit
 from shared.store.tables import jobs, stage_runs, uploads
+from shared.store.turns import add_runs
 
 MOST_A_PAGE = 200  # a row is about a kilobyte
 
@@ -35,13 +39,14 @@ class NewJob:
     webhook: str | None
     idempotency_key: str | None
     body_hash: str | None
+    priority: Priority
 
 
 class Jobs:
-    def __init__(self, database: Database) -> None:
-        self.database = database
+    def __init__(self, database: Database, admission: Admission) -> None:
+        self.database, self.admission = database, admission
 
-    def create_job(  # one argument a field of the request
+    def create_job(  # noqa: PLR0913 - one argument a field of the request
         self,
         owner_id: OwnerId,
         *,
@@ -51,16 +56,18 @@ class Jobs:
         webhook: str | None = None,
         idempotency_key: str | None = None,
         body_hash: str | None = None,
+        priority: Priority = Priority.INTERACTIVE,
     ) -> Created:
         """The job and its first run in one transaction. A key seen before gives the job of then."""
-        new = NewJob(source, options, session_id, webhook, idempotency_key, body_hash)
+        new = NewJob(source, options, session_id, webhook, idempotency_key, body_hash, priority)
         with self.database.begin() as connection:
             _check_source(connection, owner_id, source)
             job_id = _insert_job(connection, owner_id, new)
             if job_id is None:
                 return Created(_job_of_key(connection, owner_id, new), fresh=False, runs=[])
-            runs = queue_runs(connection, job_id, [(Stage.DOWNLOAD, 0)])
+            self.admission.job(connection, owner_id, priority)
             post(connection, job_id, Notice(ProgressStatus.QUEUED, None, always=True))
+            runs = add_runs(connection, owner_id, [(job_id, Stage.DOWNLOAD, 0)])
             return Created(fetch_job(connection, owner_id, job_id), fresh=True, runs=runs)
 
     def get_job(self, owner_id: OwnerId, job_id: JobId) -> Job:
@@ -100,15 +107,7 @@ class Jobs:
     def retry(self, owner_id: OwnerId, job_id: JobId, from_stage: Stage | None = None) -> Created:
         """Do again what was not done, and everything from `from_stage` on. What is done otherwise stays."""
         with self.database.begin() as connection:
-            job = fetch_job(connection, owner_id, job_id, lock=True)
-            if not job.status.ended:
-                raise Conflict(f"Job {job.id} is {job.status}; cancel it before a retry")
-            runs = reset_runs(connection, job.id, from_stage)
-            if not runs:
-                raise Conflict(f"Job {job.id} has nothing to do again; name the stage to begin from")
-            reopen_job(connection, job.id)
-            post(connection, job.id, Notice(ProgressStatus.QUEUED, runs[0][0], always=True))
-            return Created(fetch_job(connection, owner_id, job_id), fresh=False, runs=runs)
+            return begin_again(connection, fetch_job(connection, owner_id, job_id, lock=True), from_stage)
 
     def delete_job(self, owner_id: OwnerId, job_id: JobId) -> list[str]:
         """Deletes the rows; returns the prefixes of the objects to delete after that."""
@@ -116,6 +115,18 @@ class Jobs:
             job = fetch_job(connection, owner_id, job_id, lock=True)
             connection.execute(delete(jobs).where(jobs.c.id == job.id))
             return [f"jobs/{job.id}/", *_drop_upload(connection, job)]
+
+
+def begin_again(connection: Connection, job: Job, from_stage: Stage | None) -> Created:
+    """The job's lock is held."""
+    if not job.status.ended:
+        raise Conflict(f"Job {job.id} is {job.status}; cancel it before a retry")
+    runs = reset_runs(connection, job.id, from_stage)
+    if not runs:
+        raise Conflict(f"Job {job.id} has nothing to do again; name the stage to begin from")
+    reopen_job(connection, job.id)
+    post(connection, job.id, Notice(ProgressStatus.QUEUED, runs[0][0], always=True))
+    return Created(fetch_job(connection, job.owner_id, job.id), fresh=False, runs=runs)
 
 
 def _jobs() -> Select[Any]:
@@ -151,9 +162,13 @@ def _insert_job(connection: Connection, owner_id: OwnerId, new: NewJob) -> JobId
         "webhook": new.webhook,
         "idempotency_key": new.idempotency_key,
         "body_hash": new.body_hash,
+        "priority": new.priority.rank,
+        "traceparent": current_traceparent() or new_traceparent(),
     }
     once = insert(jobs).values(row).on_conflict_do_nothing(index_elements=["owner_id", "idempotency_key"])
     inserted = connection.execute(once.returning(jobs.c.id)).scalar_one_or_none()
+    if inserted:
+        on_commit(connection, REQUESTS.labels("accepted").inc)
     return JobId(inserted) if inserted else None
 
 

@@ -7,6 +7,7 @@ from shared.domain.ids import RunId
 from shared.domain.job import JobStatus, RunStatus, Stage
 from shared.store.changes import soon
 from shared.store.tables import artefacts, jobs, results, stage_runs
+from shared.store.turns import line_up
 
 
 def reset_runs(connection: Connection, job_id: str, from_stage: Stage | None) -> list[tuple[Stage, RunId]]:
@@ -35,6 +36,7 @@ def _requeue(connection: Connection, job_id: str, again: set[Stage], whole: Stag
         "message_id": None,
         "lease_until": None,
         "not_before": func.now(),
+        "ready": False,  # until it has its turn
         "ring_at": soon(),
         "cache_key": None,
         "error": None,
@@ -48,6 +50,8 @@ def _requeue(connection: Connection, job_id: str, again: set[Stage], whole: Stag
     for row in rows:
         same = (artefacts.c.stage == row.stage, artefacts.c.shard == row.shard)
         connection.execute(delete(artefacts).where(artefacts.c.job_id == job_id, *same))
+    if rows:
+        line_up(connection, rows[0].owner_id, [RunId(row.id) for row in rows])
     return [(Stage(row.stage), RunId(row.id)) for row in rows]
 
 

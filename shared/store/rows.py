@@ -16,6 +16,7 @@ from shared.domain.job import (
     JobOptions,
     JobStatus,
     JobWarning,
+    Priority,
     ProgressStatus,
     RunStatus,
     Source,
@@ -81,6 +82,8 @@ def job_of(row: AnyRow) -> Job:
         created_at=row.created_at,
         updated_at=row.updated_at,
         finished_at=row.finished_at,
+        priority=list(Priority)[row.priority],
+        deduped_from=row.deduped_from,
     )
 
 

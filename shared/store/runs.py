@@ -7,6 +7,7 @@ the job first, then the run, so that nobody waits in a circle.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +17,8 @@ from sqlalchemy.dialects.postgresql import insert
 from shared.domain.errors import Cancelled, Fenced
 from shared.domain.graph import NEEDS
 from shared.domain.ids import JobId, RunId
-from shared.domain.job import Job, JobError, JobWarning, RunStatus, Stage, StageRun, StoredFile
+from shared.domain.job import Job, JobError, JobWarning, Priority, RunStatus, Stage, StageRun, StoredFile
+from shared.observe.traces import current_traceparent
 from shared.store.changes import seconds
 from shared.store.costs import recent_costs
 from shared.store.flow import Costs, Flow, Rules, Runs
@@ -25,6 +27,7 @@ from shared.store.progress import lock_job
 from shared.store.rows import from_json, job_of, run_of, to_json, to_json_list
 from shared.store.session import Database
 from shared.store.tables import artefacts, jobs, results, stage_runs
+from shared.store.turns import Hand, take
 
 
 class Hold(Enum):
@@ -46,6 +49,9 @@ class Claim:
     costs: Costs
     upstream: tuple[tuple[Stage, int, str], ...]  # stage, shard and cache key of what this stage is made from
     failed: Mapping[Stage, JobError]  # stages that failed and were gone on without
+    traceparent: str | None = None  # the job's trace, whoever rang
+    led_here: str | None = None  # what queued this run, or its attempt before
+    claimed_at: float = field(default_factory=monotonic, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +79,20 @@ class RunLedger:
         self.database = database
         self.rules = rules
 
-    def claim(self, run_id: RunId, *, message_id: str, lease_s: float) -> Claim | None:
-        """None: the message is a copy, comes too early, or its run is no more."""
-        token = str(uuid4())
-        due = (
-            stage_runs.c.id == run_id,
-            stage_runs.c.status == RunStatus.QUEUED,
-            stage_runs.c.not_before <= func.now(),
-        )
-        taken = {
-            "status": RunStatus.RUNNING,
-            "token": token,
-            "message_id": message_id,
-            "attempt": stage_runs.c.attempt + 1,
-            "lease_until": func.now() + seconds(lease_s),
-            "started_at": func.now(),
-            "done_s": 0,
-        }
+    def claim(
+        self, hint: RunId, *, message_id: str, lease_s: float, least: Priority = Priority.INTERACTIVE
+    ) -> Claim | None:
+        """The run whose turn it is in the stage of `hint`: a hint and no more, for any message will do for any run.
+
+        None: nothing is due there, or the queue is paused, or the job of the hint was deleted. `least` leaves out what
+        goes before it, if there is anything else.
+        """
         with self.database.begin() as connection:
-            claimed = update(stage_runs).where(*due).values(taken).returning(stage_runs)
-            row = connection.execute(claimed).one_or_none()
-            return None if row is None else _read_claim(connection, run_of(row), token)
+            hold = Hand(str(uuid4()), message_id, lease_s)
+            row = take(connection, hint, hold, least=least.rank)
+            if row is None and least.rank:
+                row = take(connection, hint, hold)
+            return None if row is None else _read_claim(connection, run_of(row), hold.token, row.traceparent)
 
     def beat(self, claim: Claim, lease_s: float) -> Hold:
         """Renew the lease; learn whether there still is one."""
@@ -109,7 +108,8 @@ class RunLedger:
         with self.database.begin() as connection:
             if lock_job(connection, claim.job.id, wait=wait) is None:
                 return
-            noted = update(stage_runs).where(*_ours(claim)).values(done_s=done_s)
+            now = {"done_s": done_s, "traceparent": current_traceparent()}
+            noted = update(stage_runs).where(*_ours(claim)).values(now)
             if connection.execute(noted).rowcount:
                 Flow(self.rules, claim.costs).tell(connection, claim.job.id, saving=saving)
 
@@ -133,17 +133,17 @@ class RunLedger:
 
     def give_back(self, claim: Claim, error: JobError, delay_s: float) -> None:
         """To be tried again after `delay_s`."""
-        later = func.now() + seconds(delay_s)
-        queued = {
-            "status": RunStatus.QUEUED,
-            "token": None,
-            "lease_until": None,
-            "not_before": later,
-            "ring_at": later,
-            "error": to_json(error),
-        }
         with self.database.begin() as connection:
-            connection.execute(update(stage_runs).where(*_ours(claim)).values(queued))
+            connection.execute(update(stage_runs).where(*_ours(claim)).values(_queued_again(error, delay_s)))
+
+    def hold(self, claim: Claim, error: JobError, delay_s: float, patience_s: float) -> bool:
+        """As `give_back`, for a run that could not try: the attempt is not counted, unless the job runs too long."""
+        began = func.coalesce(jobs.c.started_at, func.now())
+        young = select(jobs.c.id).where(jobs.c.id == claim.job.id, began > func.now() - seconds(patience_s))
+        uncounted = _queued_again(error, delay_s) | {"attempt": func.greatest(0, stage_runs.c.attempt - 1)}
+        with self.database.begin() as connection:
+            held = update(stage_runs).where(*_ours(claim), young.exists()).values(uncounted)
+            return connection.execute(held).rowcount > 0
 
     def fail(self, claim: Claim, error: JobError, status: RunStatus) -> Runs:
         """The run ends badly; the plan says what becomes of the job."""
@@ -158,6 +158,20 @@ class RunLedger:
         held = (stage_runs.c.message_id == message_id, stage_runs.c.status == RunStatus.RUNNING)
         with self.database.begin() as connection:
             return connection.execute(update(stage_runs).where(*held).values(lease_until=func.now())).rowcount
+
+
+def _queued_again(error: JobError, delay_s: float) -> dict[str, Any]:
+    later = func.now() + seconds(delay_s)
+    return {
+        "status": RunStatus.QUEUED,
+        "token": None,
+        "lease_until": None,
+        "not_before": later,
+        "ready": delay_s <= 0,  # else the steward makes it so
+        "ring_at": later,
+        "error": to_json(error),
+        "traceparent": current_traceparent(),
+    }
 
 
 def _same(claim: Claim) -> ColumnElement[bool]:
@@ -181,7 +195,7 @@ def _end_run(connection: Connection, claim: Claim, columns: dict[str, Any]) -> b
     raise Fenced(f"Run {claim.run.id} belongs to another worker")
 
 
-def _read_claim(connection: Connection, run: StageRun, token: str) -> Claim:
+def _read_claim(connection: Connection, run: StageRun, token: str, led_here: str | None) -> Claim:
     row = job_row(connection, run.job_id)
     return Claim(
         run=run,
@@ -191,6 +205,8 @@ def _read_claim(connection: Connection, run: StageRun, token: str) -> Claim:
         costs=recent_costs(connection, row.audio_s),
         upstream=_upstream(connection, run),
         failed=_failed(connection, run.job_id),
+        traceparent=row.traceparent,
+        led_here=led_here,
     )
 
 

@@ -3,19 +3,39 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal, select, update
+from sqlalchemy import Boolean, ColumnElement, Connection, case, func, literal, literal_column, select, text, update
 
 from shared.domain.ids import RunId
 from shared.domain.job import JobError, JobStatus, RunStatus, Stage
-from shared.store.changes import OPEN_RUNS, seconds
+from shared.store.changes import OPEN_RUNS
 from shared.store.flow import Flow, Rules, Runs
 from shared.store.progress import lock_job
+from shared.store.queue_tables import queues
 from shared.store.rows import to_json
 from shared.store.session import Database
 from shared.store.tables import JSONB, jobs, stage_runs
+from shared.store.turns import not_before_others
 
 OPEN_JOBS = (JobStatus.QUEUED, JobStatus.RUNNING)
+RING_AGAIN_S = 1.0  # a steward's round: what another one has just rung is left alone
 AT_ONCE = 100  # rows changed by one statement: short transactions, and the next second there is another
+
+_DUE = text("""
+SELECT named.stage, count(due.id) FROM unnest(CAST(:stages AS text[])) AS named (stage)
+CROSS JOIN LATERAL (
+    SELECT r.id FROM stage_runs AS r
+    WHERE r.stage = named.stage AND r.status = 'queued' AND r.ready AND r.ring_at <= now()
+    ORDER BY r.priority, r.turn, r.created_at LIMIT :most
+) AS due WHERE NOT EXISTS (SELECT FROM queues WHERE queues.stage = named.stage)
+GROUP BY named.stage
+""")
+_TAKE_DUE = text("""
+UPDATE stage_runs SET ring_at = now() + make_interval(secs => :pause_s) WHERE id IN (
+    SELECT r.id FROM stage_runs AS r
+    WHERE r.stage = :stage AND r.status = 'queued' AND r.ready AND r.ring_at <= now()
+    ORDER BY r.priority, r.turn, r.created_at LIMIT :most FOR UPDATE SKIP LOCKED
+) RETURNING id::text
+""")
 
 LOST = JobError("worker_lost", "The worker was lost each time while it did this; the recording may be too much for it")
 
@@ -46,8 +66,9 @@ class Sweep:
             "token": None,
             "lease_until": None,
             "not_before": func.now(),
+            "ready": True,
             "ring_at": func.now(),
-        }
+        } | not_before_others()
         moved = update(stage_runs).where(stage_runs.c.id.in_(chosen)).values(back)
         with self.database.begin() as connection:
             rows = connection.execute(moved.returning(stage_runs.c.stage, stage_runs.c.id))
@@ -92,32 +113,32 @@ class Sweep:
                     ring += self._flow.advance(connection, job_id)
         return ring
 
-    def due_stages(self) -> list[Stage]:
-        """Stages with runs that somebody must ring."""
-        query = select(stage_runs.c.stage).where(*_due()).distinct()
+    def wake(self) -> int:
+        """Runs whose time for another attempt has come stand in the queue again."""
+        later = (stage_runs.c.status == RunStatus.QUEUED, ~stage_runs.c.ready, stage_runs.c.not_before <= func.now())
+        chosen = select(stage_runs.c.id).where(*later).limit(AT_ONCE).with_for_update(skip_locked=True)
+        ready = {"ready": True} | not_before_others()
         with self.database.begin() as connection:
-            return [Stage(stage) for stage in connection.execute(query).scalars()]
+            return connection.execute(update(stage_runs).where(stage_runs.c.id.in_(chosen)).values(ready)).rowcount
 
-    def take_due(self, stage: Stage, limit: int, rering_s: float) -> Runs:
-        """The runs of a stage that are due longest, marked as rung: they are due again after `rering_s`."""
-        due = select(stage_runs.c.id).where(*_due(), stage_runs.c.stage == stage).order_by(stage_runs.c.ring_at)
-        chosen = due.limit(min(limit, AT_ONCE)).with_for_update(skip_locked=True)
-        rung = update(stage_runs).where(stage_runs.c.id.in_(chosen)).values(ring_at=func.now() + seconds(rering_s))
+    def due(self, most: int) -> dict[Stage, int]:
+        """How many runs of each stage may be claimed and were not rung just now, up to `most`; none of a paused one."""
+        named = {"stages": [stage.value for stage in Stage], "most": most}
         with self.database.begin() as connection:
-            return [(stage, RunId(run_id)) for run_id in connection.execute(rung.returning(stage_runs.c.id)).scalars()]
+            return {Stage(stage): count for stage, count in connection.execute(_DUE, named)}
 
-    def not_rung(self, runs: Runs) -> None:
-        """The broker was away: they stay due."""
-        ids = [run_id for _, run_id in runs]
+    def take_due(self, stage: Stage, most: int) -> Runs:
+        """The runs that are next, to be rung by who asked and by no other steward."""
+        named = {"stage": stage, "most": most, "pause_s": RING_AGAIN_S}
         with self.database.begin() as connection:
-            connection.execute(update(stage_runs).where(stage_runs.c.id.in_(ids)).values(ring_at=func.now()))
+            return [(stage, RunId(run_id)) for run_id in connection.execute(_TAKE_DUE, named).scalars()]
 
     def oldest_due_s(self, stages: list[Stage]) -> float:
         """How long the oldest run of these stages could have been claimed already; 0 when none is due."""
         age_s = func.extract("epoch", func.now() - func.min(stage_runs.c.not_before))
-        queued = (stage_runs.c.status == RunStatus.QUEUED, stage_runs.c.stage.in_(stages))
         with self.database.begin() as connection:
-            return max(0.0, float(connection.execute(select(age_s).where(*queued)).scalar_one() or 0.0))
+            found = connection.execute(select(age_s).where(*_claimable(), stage_runs.c.stage.in_(stages))).scalar_one()
+        return max(0.0, float(found or 0.0))
 
     def backlog(self) -> list[Backlog]:
         """Open runs by stage and state."""
@@ -133,5 +154,7 @@ def _expired() -> tuple[ColumnElement[bool], ...]:
     return stage_runs.c.status == RunStatus.RUNNING, stage_runs.c.lease_until < func.now()
 
 
-def _due() -> tuple[ColumnElement[bool], ...]:
-    return stage_runs.c.status == RunStatus.QUEUED, stage_runs.c.ring_at <= func.now()
+def _claimable() -> tuple[ColumnElement[bool], ...]:
+    paused = select(queues.c.stage).where(queues.c.stage == stage_runs.c.stage)
+    waits = literal_column("stage_runs.status = 'queued' AND stage_runs.ready", Boolean)  # as the index says it
+    return waits, ~paused.exists()

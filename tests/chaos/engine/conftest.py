@@ -16,7 +16,7 @@ from tests.engine_processes import Processes
 @pytest.fixture
 def hasty(settings: Settings) -> Settings:
     """What matters is the order of lease, heartbeat and work, not their lengths."""
-    return settings.model_copy(update={"retry_base_s": 0.2, "lease_s": 4.0, "beat_s": 1.0, "rering_s": 4.0})
+    return settings.model_copy(update={"retry_base_s": 0.2, "lease_s": 4.0, "beat_s": 1.0})
 
 
 @pytest.fixture

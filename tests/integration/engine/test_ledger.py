@@ -96,9 +96,9 @@ def test_pages_hold_every_job_once(lab: Lab) -> None:
 
 def test_a_result_that_is_not_there_says_why(lab: Lab) -> None:
     """Not ready, failed with the job's own error, or cancelled."""
-    running, failed, cancelled = lab.job().job.id, lab.job({"download": {"fail": "not_audio"}}).job.id, lab.job().job.id
+    failed, running, cancelled = lab.job({"download": {"fail": "not_audio"}}).job.id, lab.job().job.id, lab.job().job.id
     lab.tools.ledger.cancel(lab.owner, cancelled)
-    lab.runner.run(lab.queued()[1][1], lab.works[Stage.DOWNLOAD], "m")
+    lab.runner.run(lab.queued()[0][1], lab.works[Stage.DOWNLOAD], "m")
     codes = {}
     for job_id in (running, failed, cancelled):
         with pytest.raises(Conflict) as refused:

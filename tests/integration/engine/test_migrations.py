@@ -8,8 +8,8 @@ from alembic.migration import MigrationContext
 
 from shared.settings import Settings
 from shared.store.migrate import downgrade, upgrade
-from shared.store.session import open_engine
 from shared.store.schema import metadata
+from shared.store.session import open_engine
 
 pytestmark = pytest.mark.integration
 

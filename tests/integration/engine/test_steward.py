@@ -6,10 +6,10 @@ import pytest
 
 from shared.domain.errors import StorageUnavailable
 from shared.domain.job import JobStatus, RunStatus, Stage
-from shared.queue.doorbell import CeleryDoorbell
+from shared.queue.doorbell import QUEUE_DEPTH, CeleryDoorbell
 from shared.queue.names import queue_name
 from tests.engine_lab import Lab, expected_effects
-from workers.steward import QUEUE_DEPTH, Steward
+from workers.steward import Steward
 
 pytestmark = pytest.mark.integration
 
@@ -23,7 +23,7 @@ def test_a_lost_ring_is_rung_again(lab: Lab, bell: CeleryDoorbell) -> None:
     """A run whose creator died before it rang is rung by the steward, and then left in peace."""
     lab.job()
     lab.execute("UPDATE stage_runs SET ring_at = now()")
-    keeper = Steward(lab.sweep, bell, rering_s=30)
+    keeper = Steward(lab.sweep, bell)
     keeper.look()
     assert bell.waiting(Stage.DOWNLOAD) == 1
     keeper.look()
@@ -34,7 +34,7 @@ def test_a_backlog_stays_in_the_ledger(lab: Lab, bell: CeleryDoorbell) -> None:
     """However much is due and however often it is looked at, the queue stays short."""
     for _ in range(QUEUE_DEPTH + 20):
         lab.job()
-    keeper = Steward(lab.sweep, bell, rering_s=0)
+    keeper = Steward(lab.sweep, bell)
     for _ in range(3):
         lab.execute("UPDATE stage_runs SET ring_at = now()")
         keeper.look()
@@ -49,8 +49,9 @@ def test_without_a_broker_runs_stay_due(lab: Lab, free_port: int) -> None:
     with pytest.raises(StorageUnavailable):
         away.ping()
     lab.execute("UPDATE stage_runs SET ring_at = now()")
-    Steward(lab.sweep, away, rering_s=30).look()
-    assert lab.sweep.due_stages() == [Stage.DOWNLOAD]
+    Steward(lab.sweep, away).look()
+    lab.execute("UPDATE stage_runs SET ring_at = now()")
+    assert lab.sweep.due(10) == {Stage.DOWNLOAD: 1}
 
 
 def test_a_message_is_the_runs_id_alone(lab: Lab, bell: CeleryDoorbell) -> None:
@@ -120,7 +121,7 @@ def test_two_stewards_do_everything_once(lab: Lab, bell: CeleryDoorbell) -> None
         lab.job()
     for _, run_id in lab.queued():
         lab.runs.claim(run_id, message_id="m", lease_s=0)
-    threads = [threading.Thread(target=Steward(lab.sweep, bell, rering_s=30).look) for _ in range(2)]
+    threads = [threading.Thread(target=Steward(lab.sweep, bell).look) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
