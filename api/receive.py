@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from api.forms import Event, Field, FileBegin, FileReader, read_form
 from api.intake import header_bytes
 from api.schemas import JobFields
+from api.webhook_address import check_address
 from shared.domain.errors import EmptyFile, InvalidInput, PayloadTooLarge, VibeInsightError
 from shared.domain.ids import OwnerId
 from shared.domain.records import Upload
@@ -50,7 +51,7 @@ class Receiver:
         self._refuse_declared_size(request)
         try:
             await self._read(read_form(request))
-            fields = parse_fields(self.fields)
+            fields = self._checked()
             if self.upload is None:
                 raise InvalidInput("The form has no part `file`; send it as `curl -F file=@meeting.m4a` does")
         except BaseException:
@@ -67,6 +68,12 @@ class Receiver:
         except VibeInsightError as error:
             log.warning("upload_left_behind", key=self.upload.key, code=error.code)
 
+    def _checked(self) -> JobFields:
+        fields = parse_fields(self.fields)
+        if fields.webhook is not None:
+            check_address(self.tools, fields.webhook)
+        return fields
+
     def _refuse_declared_size(self, request: Request) -> None:
         cap = self.tools.settings.max_upload_bytes
         if (header_bytes(request.headers) or 0) > cap + FORM_OVERHEAD_BYTES:
@@ -82,7 +89,7 @@ class Receiver:
     async def _store(self, begin: FileBegin, events: AsyncIterator[Event]) -> None:
         if begin.name != "file" or self.upload is not None:
             raise InvalidInput("The form must have one file, in the part `file`")
-        parse_fields(self.fields)  # what is wrong before the file is refused before the file is read
+        self._checked()  # what is wrong before the file is refused before the file is read
         name = _plain(begin.filename)
         self.upload = await run_sync(self._create_row, name, begin.content_type)
         reader = FileReader(events, max_bytes=self.tools.settings.max_upload_bytes)

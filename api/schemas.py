@@ -99,6 +99,13 @@ class JobFields(Wire):
         ),
     ] = ()
     options: Annotated[OptionsIn, Field(description="What is made of the recording.")] = OptionsIn()
+    webhook: Annotated[
+        str | None,
+        Field(
+            max_length=MAX_URL_CHARS,
+            description="An https address to tell when the job has ended; see `POST /v1/webhooks/signing-secret`.",
+        ),
+    ] = None
 
     @model_validator(mode="after")
     def _roles_have_speakers(self) -> Self:

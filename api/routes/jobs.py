@@ -10,6 +10,7 @@ from api.intake import body_hash, find_source
 from api.openapi import problems
 from api.receive import Received, Receiver, discard_upload
 from api.schemas import FILE_FORM, JobIn, JobOut, JobPageOut, RetryIn
+from api.webhook_address import check_address
 from shared.domain.errors import Conflict
 from shared.domain.ids import JobId, OwnerId
 from shared.domain.job import JobStatus, Source, SourceKind
@@ -45,6 +46,7 @@ def create_job(
         source=find_source(tools, caller, wanted.source),
         options=wanted.to_options(),
         session_id=wanted.session_id,
+        webhook=None if wanted.webhook is None else check_address(tools, wanted.webhook),
         idempotency_key=idempotency_key,
         body_hash=body_hash(wanted),
     )
@@ -87,6 +89,7 @@ def _create_from_upload(tools: Toolbox, owner: OwnerId, received: Received, idem
         source=Source(SourceKind.UPLOAD, received.upload.id, received.upload.filename),
         options=received.fields.to_options(),
         session_id=received.fields.session_id,
+        webhook=received.fields.webhook,
         idempotency_key=idempotency_key,
         body_hash=body_hash(received.fields, received.sha256),
     )
