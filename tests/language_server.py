@@ -98,8 +98,6 @@ def serving(model: Model) -> Iterator[LanguageServer]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
     def do_POST(self) -> None:
         server: LanguageServer = self.server.language  # type: ignore[attr-defined]
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -4,7 +4,7 @@ What was not measured is None, and `Analysis.not_measured` says why. Nothing her
 Ratios and shares are 0..1, times are seconds on the recording's own time line unless a name says otherwise.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from shared.domain.audio import LanguageGuess
@@ -218,6 +218,75 @@ class ActionItem:
     text: str
     owner: str  # a role, or the speaker's id where the role is unknown
     segment_id: str
+    quote: str | None = None  # where a model worded `text`: what was said
+
+
+class Basis(StrEnum):
+    """What a part of the report was made by."""
+
+    RULES = "rules"
+    MODEL = "model"
+
+
+class Phase(StrEnum):
+    """GROW, and what lies around it."""
+
+    GOAL = "goal"
+    REALITY = "reality"
+    OPTIONS = "options"
+    WILL = "will"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class CoachMove:
+    """A question, reflection or affirmation of the coach, as a model suggests it."""
+
+    kind: str  # open_question, closed_question, simple_reflection, complex_reflection, affirmation
+    segment_id: str
+    quote: str
+    start_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseSpan:
+    """Segments in a row that a model puts in one phase, first and last included."""
+
+    phase: Phase
+    first_segment_id: str
+    last_segment_id: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class MarkerEvidence:
+    """Where a model suggests that one of the ICF's PCC markers shows."""
+
+    marker: str  # its number: "6.7"
+    meaning: str  # in a few words of ours
+    segment_id: str
+    quote: str
+    start_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Uncoded:
+    """A stretch that no model coded."""
+
+    start_s: float
+    end_s: float
+    code: str  # why: answer_truncated, content_filtered …
+
+
+@dataclass(frozen=True, slots=True)
+class CoachingCodes:
+    """Suggestions of a language model, each with a checked quotation; never measurements."""
+
+    moves: tuple[CoachMove, ...]
+    phases: tuple[PhaseSpan, ...]
+    markers: tuple[MarkerEvidence, ...]
+    uncoded: tuple[Uncoded, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +299,8 @@ class Report:
     prescriptions: tuple[Prescription, ...]
     summary: str
     action_items: tuple[ActionItem, ...]
+    codes: CoachingCodes | None = None
+    basis: dict[str, Basis] = field(default_factory=dict)  # part of the report -> what made it; rules where not named
 
 
 @dataclass(frozen=True, slots=True)
