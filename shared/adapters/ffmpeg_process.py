@@ -1,5 +1,6 @@
 """One ffmpeg process under control: progress out of it, a time limit over it, and its end when the work must stop."""
 
+import errno
 import os
 import resource
 import signal
@@ -11,9 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
-from shared.domain.errors import DecodeTimedOut, SetupError, StorageUnavailable
+from shared.domain.errors import DecoderLost, DecodeTimedOut, SetupError, StorageUnavailable
 
 _MEMORY_BYTES = 1024**3  # a decode takes 80 MB; a hostile file must not take the worker along
+_KILLED = -signal.SIGKILL  # a hostile file makes it abort or fault, never this
+_NO_ROOM = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE)
 _LOG_BYTES = 64_000  # of its complaints; a damaged file makes one a frame
 
 
@@ -30,14 +33,16 @@ def run_decoder(command: list[str], *, time_limit_s: float, on_progress: Callabl
         with _running(command, complaints, time_limit_s) as (process, expired):
             for done_s in _progress(process):
                 on_progress(done_s)
-            failed = process.wait() != 0
+            ended = process.wait()
         if expired.is_set():
             raise DecodeTimedOut(f"Decoding took longer than {time_limit_s:.0f} s and was ended")
+        if ended == _KILLED:
+            raise DecoderLost("The decoder was killed from outside, as by a machine without memory; it is tried again")
         complaints.seek(0)
         text = complaints.read(_LOG_BYTES).decode(errors="replace")
     if "No space left on device" in text:
         raise StorageUnavailable("The worker's disk is full: decoding could not be finished")
-    return DecodeLog(failed, length_estimated="Estimating duration from bitrate" in text, tail=text[-500:])
+    return DecodeLog(ended != 0, length_estimated="Estimating duration from bitrate" in text, tail=text[-500:])
 
 
 @contextmanager
@@ -48,6 +53,8 @@ def _running(
     try:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True, process_group=0)
     except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise DecoderLost("The machine has no room for a decoder at the moment; it is tried again") from error
         raise SetupError(f"ffmpeg cannot be started ({error.strerror}): see $FFMPEG_BINARY and PATH") from error
     resource.prlimit(process.pid, resource.RLIMIT_DATA, (_MEMORY_BYTES, _MEMORY_BYTES))
     expired = threading.Event()

@@ -10,7 +10,8 @@ VibeInsightError
 │   └── PayloadTooLarge     413  more bytes than the limit
 ├── MediaError              422  the recording itself is the trouble
 │   ├── EmptyFile  NotAudio  NoAudioTrack  TruncatedMedia  TooShort  TooLong
-│   └── DecodeTimedOut    503  retryable: the decoder was ended at its time limit
+│   ├── DecodeTimedOut    503  retryable: the decoder was ended at its time limit
+│   └── DecoderLost       503  retryable: the decoder was killed, or the machine had no room for it
 ├── SourceError             422  the recording could not be fetched
 │   ├── SourceRefused            the address is not one we fetch from
 │   ├── SourceNotFound           the server says that it is not there
@@ -107,6 +108,10 @@ class TooLong(MediaError):
 
 class DecodeTimedOut(MediaError):
     code, http_status, retryable = "decode_timed_out", 503, True
+
+
+class DecoderLost(MediaError):
+    code, http_status, retryable = "decoder_lost", 503, True
 
 
 class SourceError(VibeInsightError):
