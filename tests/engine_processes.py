@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -22,19 +22,25 @@ ROOT = Path(__file__).parents[1]
 class Processes:
     """Started here, ended here: nothing outlives the test."""
 
-    def __init__(self, settings: Settings, logs: Path) -> None:
-        self._settings, self._logs = settings, logs
+    def __init__(self, settings: Settings, logs: Path, environment: Mapping[str, str] | None = None) -> None:
+        self._settings, self._logs, self._more = settings, logs, dict(environment or {})
         self._running: list[psutil.Popen] = []
 
-    def worker(self, *stages: Stage, lab: bool = True, concurrency: int = 2) -> psutil.Popen:
+    def worker(
+        self, *stages: Stage, lab: bool = True, concurrency: int = 2, environment: dict[str, str] | None = None
+    ) -> psutil.Popen:
         chosen = list(stages or Stage)
         command = worker_command(chosen, parse([*chosen, "--concurrency", str(concurrency)]), self._settings)
         if lab:
             command[command.index("workers.app")] = "tests.engine_lab_app"
-        return self._start("worker", command)
+        return self._start("worker", command, environment)
 
-    def steward(self) -> psutil.Popen:
-        return self._start("steward", [sys.executable, "-m", "workers", "steward"])
+    def steward(self, environment: dict[str, str] | None = None) -> psutil.Popen:
+        return self._start("steward", [sys.executable, "-m", "workers", "steward"], environment)
+
+    def api(self, port: int, workers: int) -> psutil.Popen:
+        command = [sys.executable, "-m", "api", "--port", str(port), "--workers", str(workers)]
+        return self._start("api", command)
 
     def log(self) -> str:
         return "".join(path.read_text() for path in sorted(self._logs.glob("*.log")))
@@ -43,12 +49,12 @@ class Processes:
         for process in self._running:
             kill_tree(process)
 
-    def _start(self, name: str, command: Sequence[str]) -> psutil.Popen:
+    def _start(self, name: str, command: Sequence[str], environment: dict[str, str] | None = None) -> psutil.Popen:
         with (self._logs / f"{len(self._running)}-{name}.log").open("w") as log:
             process = psutil.Popen(
                 command,
                 cwd=ROOT,
-                env=environment_of(self._settings),
+                env=environment_of(self._settings) | self._more | (environment or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

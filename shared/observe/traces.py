@@ -84,11 +84,7 @@ def recording() -> bool:
 @contextmanager
 def within(traceparent: str | None) -> Iterator[None]:
     """What happens inside belongs to this trace. Without one a new one begins, so that log lines can be joined."""
-    inside = _context_of(traceparent)
-    if inside is None:
-        inside = context.Context() if recording() else _context_of(new_traceparent())
-        assert inside is not None
-    token = context.attach(inside)
+    token = context.attach(_context_of(traceparent) or _fresh())
     try:
         yield
     finally:
@@ -163,6 +159,11 @@ def _context_of(traceparent: str | None) -> context.Context | None:
         return None
     found = _w3c.extract({"traceparent": traceparent}, context.Context())
     return found if trace.get_current_span(found).get_span_context().is_valid else None
+
+
+def _fresh() -> context.Context:
+    """Of no trace, where a span will begin one; else of a new one."""
+    return context.Context() if recording() else _w3c.extract({"traceparent": new_traceparent()}, context.Context())
 
 
 def _links(traceparents: tuple[str | None, ...]) -> list[Link]:
