@@ -25,6 +25,7 @@ FORM_OVERHEAD_BYTES = 1024 * 1024  # boundaries, part headers and fields around 
 UPLOADS_AT_ONCE = 8  # each holds a thread and about 60 MB: parts on their way and the one being filled
 PIECE_BYTES = 1024 * 1024
 LONGEST_NAME = 255
+IDEMPOTENCY_KEY = "Idempotency-Key"
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +50,8 @@ class Receiver:
 
     async def receive(self, request: Request) -> Received:
         self._refuse_declared_size(request)
+        if IDEMPOTENCY_KEY not in request.headers:  # else it may be a repetition, which takes nothing
+            await run_sync(self.tools.owner_use.expect_job, self.owner)
         try:
             await self._read(read_form(request))
             fields = self._checked()

@@ -34,13 +34,25 @@ class Admission:
 
     def job(self, connection: Connection, owner_id: OwnerId, priority: Priority = Priority.INTERACTIVE) -> None:
         """After the job's row has been written: it is counted with the others."""
-        self._pressure.check(connection, priority)
         lock_owner(connection, owner_id)
+        now = self.expect(connection, owner_id, priority, more_jobs=0)
+        _count(connection, owner_id, now, jobs=1)
+
+    def expect(
+        self,
+        connection: Connection,
+        owner_id: OwnerId,
+        priority: Priority = Priority.INTERACTIVE,
+        *,
+        more_jobs: int = 1,
+    ) -> datetime:
+        """What would refuse a job now. Gives the moment of the look."""
+        self._pressure.check(connection, priority)
         limits, now = limits_of(connection, owner_id, self._settings), database_now(connection)
         use = use_of(connection, owner_id, now)
-        _check_jobs(use, limits)
+        _check_jobs(use, limits, more_jobs)
         _check_minutes(use, limits, now, more_s=0.0)
-        _count(connection, owner_id, now, jobs=1)
+        return now
 
     def upload(self, connection: Connection, owner_id: OwnerId, size: int) -> None:
         """Bytes as they are declared, or as they came. What is deleted later does not come back."""
@@ -79,6 +91,11 @@ class OwnerUse:
             month = since(owner_id, month_began(now.astimezone(UTC).date()))
             limits = limits_of(connection, owner_id, self._settings)
             return limits, use_of(connection, owner_id, now), spent(connection, *month), now
+
+    def expect_job(self, owner_id: OwnerId) -> None:
+        """What would refuse a job now, before a large file is sent for it. Takes nothing."""
+        with self.database.begin() as connection:
+            self._admission.expect(connection, owner_id)
 
     def set_limits(self, owner_id: OwnerId, **limits: float | None) -> None:
         """An operator's word over the defaults, by the names of `Limits`; None takes one back."""
@@ -122,18 +139,18 @@ def _count(connection: Connection, owner_id: OwnerId, now: datetime, **more: flo
     connection.execute(counted.on_conflict_do_update(index_elements=["owner_id", "day"], set_=grown))
 
 
-def _check_jobs(use: Use, limits: Limits) -> None:
-    """The new job is among them."""
+def _check_jobs(use: Use, limits: Limits, more: int) -> None:
+    """`more` is 0 where the new job is already among those that are used."""
     for name, what, used, allowed in (
         ("open_jobs", "jobs open at once", use.open_jobs, limits.open_jobs),
         ("waiting_jobs", "jobs waiting at once", use.waiting_jobs, limits.waiting_jobs),
     ):
-        if used > allowed:
+        if used + more > allowed:
             raise QuotaExceeded(
                 f"The limit of {allowed} {what} is reached; it frees when one of them ends, or is cancelled",
                 limit=name,
                 allowed=allowed,
-                used=used - 1,
+                used=used + more - 1,
                 retry_after_s=JOB_ENDS_S,
             )
 

@@ -41,6 +41,7 @@ def new_spender(toolbox: Toolbox, owner: OwnerId, worker: Worker) -> Spender:
     source = Source(SourceKind.URL, "https://lab.invalid/x")
     job = toolbox.ledger.create_job(owner, source=source, options=JobOptions()).job
     claim = worker.claim(job.id, Stage.DOWNLOAD)
+    assert claim.job.id == job.id
     return Spender(owner, job.id, claim.run.id, claim.token)
 
 
