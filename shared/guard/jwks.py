@@ -8,6 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import httpx
 import jwt
@@ -76,10 +77,13 @@ class KeySet:
 
 def _read(body: bytes) -> dict[str, jwt.PyJWK]:
     """Keys for signatures, by their id. A secret key that stands there by mistake is no public key: left out."""
-    listed = json.loads(body)["keys"] if body else []
+    answer = json.loads(body)
+    if not isinstance(answer, dict) or not isinstance(answer.get("keys"), list):
+        raise ValueError("not a key set")
     found = {}
-    for entry in listed:
+    for entry in answer["keys"]:
         usable = isinstance(entry, dict) and entry.get("kty") in ("RSA", "EC") and entry.get("use", "sig") == "sig"
         if usable and isinstance(entry.get("kid"), str):
-            found[entry["kid"]] = jwt.PyJWK.from_dict(entry)
+            with suppress(jwt.PyJWTError, ValueError, TypeError):  # one that cannot be read spoils no other
+                found[entry["kid"]] = jwt.PyJWK.from_dict(entry)
     return found
