@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from shared.domain.job import Job, JobError, JobOptions, JobStatus, JobWarning, ProgressStatus, SourceKind, Stage
 from shared.domain.languages import REPORTED, spoken_language
+from shared.domain.limits import MICRO
 from shared.domain.progress import ProgressRow
 
 MAX_SPEAKERS = 10  # beyond that nobody can tell the voices of one microphone apart
@@ -244,6 +245,7 @@ class JobOut(BaseModel):
     created_at: Annotated[datetime, Field(description="When it was accepted.")]
     updated_at: Annotated[datetime, Field(description="When it last moved.")]
     finished_at: Annotated[datetime | None, Field(description="When it ended; null while it has not.")]
+    cost_usd: Annotated[float, Field(description="What providers' calls for it have cost, by our price list.")]
 
     @classmethod
     def from_domain(cls, job: Job) -> Self:
@@ -263,6 +265,7 @@ class JobOut(BaseModel):
             created_at=job.created_at,
             updated_at=job.updated_at,
             finished_at=job.finished_at,
+            cost_usd=job.micro_usd / MICRO,
         )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import mimetypes
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 from shared.domain.errors import Stopped, StorageUnavailable, VibeInsightError
 from shared.domain.ids import RunId
 from shared.domain.job import JobError, RunStatus, Stage, StoredFile
+from shared.guard.spender import spending
+from shared.ports.purse import Spender
 from shared.settings import Settings
 from shared.store.documents import StageDocuments
 from shared.store.flow import Runs
@@ -27,9 +30,11 @@ from workers.heartbeat import Heartbeat
 from workers.process import give_memory_back, toolbox
 from workers.rules import PipelineRules
 from workers.specs import max_attempts
+from workers.watching import ended_otherwise, finished_well, not_due, watched
 from workers.workdir import workdir
 
 BACKOFF_FACTOR, LONGEST_BACKOFF_S = 3.0, 600.0  # 5, 15, 45, 135, 405 s: a provider's bad quarter of an hour
+HELD_SPREAD = 0.25  # who was held together does not come back in step
 COMMIT_PATIENCE_S = 60.0  # a database that restarts is back by then; the work is done and worth the wait
 
 secure_random = random.SystemRandom().random  # not inherited by a fork, as a seeded generator would be
@@ -52,6 +57,7 @@ class Failure:
     error: JobError
     retryable: bool
     least_wait_s: float = 0.0  # what a provider asked for
+    counted: bool = True  # False: nothing was tried
 
 
 class Runner:
@@ -62,12 +68,12 @@ class Runner:
         self._documents = StageDocuments(tools.ledger.database)
 
     def run(self, run_id: RunId, work: StageWork, message_id: str) -> None:
+        began_ns = time.time_ns()
         claim = self._runs.claim(run_id, message_id=message_id, lease_s=self._settings.lease_s)
         if claim is None:
-            log.info("run.not_due", run_id=run_id)  # a copy of a message, or one that came too late
+            not_due(run_id)  # a copy of a message, or one that came too late
             return
-        names = {"job_id": claim.job.id, "stage": claim.run.stage.value, "shard": claim.run.shard}
-        with structlog.contextvars.bound_contextvars(**names, attempt=claim.run.attempt):
+        with watched(claim, message_id, began_ns):
             self._tools.doorbell.ring(self._settle(claim, work))
         give_memory_back()
 
@@ -97,9 +103,12 @@ class Runner:
 
     def _work_and_commit(self, claim: Claim, work: StageWork) -> Runs:
         held = Heartbeat(self._runs, claim, lease_s=self._settings.lease_s, beat_s=self._settings.beat_s)
-        with held as beat, workdir(claim.token) as folder:
+        payer = Spender(claim.job.owner_id, claim.job.id, claim.run.id, claim.token)
+        with held as beat, workdir(claim.token) as folder, spending(payer):
             finished = self._produce(claim, work, beat, folder)
-            return self._commit(claim, finished)
+            next_runs = self._commit(claim, finished)
+        finished_well(claim, finished)
+        return next_runs
 
     def _produce(self, claim: Claim, work: StageWork, beat: Heartbeat, folder: Path) -> Finished:
         parameters = work.parameters(claim.job, self._tools)  # read once: what is in the key is what is worked with
@@ -112,6 +121,8 @@ class Runner:
         document = to_json(output.document)
         if work.content_key is not None:
             key = content_key(claim, work.content_key(document))
+        elif not output.lasting:
+            key = content_key(claim, claim.token)  # a name that nobody will look up
         files = self._keep_files(claim, key, output, beat)
         return Finished(key, document, files, output.warnings, work.facts(document))
 
@@ -151,20 +162,36 @@ class Runner:
             log.warning("run.failed", code=error.code, reason=error.message)
             asked_s = error.details.get("retry_after_s")
             least_wait_s = min(float(asked_s), LONGEST_BACKOFF_S) if isinstance(asked_s, int | float) else 0.0
-            return Failure(JobError(error.code, error.message, stage), error.retryable, least_wait_s)
+            said = JobError(error.code, error.message, stage)
+            return Failure(said, error.retryable, least_wait_s, error.counts_as_attempt)
         log.exception("run.crashed")
         message = f"Something unexpected happened in the stage {stage}; our logs say more under this job's id"
         return Failure(JobError("internal_error", message, stage), retryable=True)
 
+    def _held(self, claim: Claim, failure: Failure) -> bool:
+        """A provider that nobody may ask just now uses up no attempts, as long as the job has patience."""
+        if failure.counted:
+            return False
+        wait_s = failure.least_wait_s * (1.0 + HELD_SPREAD * secure_random()) + self._settings.steward_interval_s
+        return self._runs.hold(claim, failure.error, wait_s, self._settings.provider_patience_s)
+
     def _end_badly(self, claim: Claim, failure: Failure) -> Runs:
+        if self._held(claim, failure):
+            return []
         try:
             if not failure.retryable:
-                return self._runs.fail(claim, failure.error, RunStatus.FAILED)
+                return self._fail(claim, failure.error, RunStatus.FAILED)
             if claim.run.attempt >= max_attempts(self._settings)[claim.run.stage]:
-                return self._runs.fail(claim, failure.error, RunStatus.DEAD)
+                return self._fail(claim, failure.error, RunStatus.DEAD)
         except Stopped as stopped:
             log.info("run.left", reason=stopped.code)
             return []
         wait_s = max(failure.least_wait_s, backoff_s(claim.run.attempt, self._settings.retry_base_s))
         self._runs.give_back(claim, failure.error, wait_s)
+        ended_otherwise(claim, "retried", code=failure.error.code, wait_s=wait_s)
         return []
+
+    def _fail(self, claim: Claim, error: JobError, status: RunStatus) -> Runs:
+        next_runs = self._runs.fail(claim, error, status)
+        ended_otherwise(claim, status.value, code=error.code)
+        return next_runs

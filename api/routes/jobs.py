@@ -11,10 +11,11 @@ from api.openapi import problems
 from api.receive import Received, Receiver, discard_upload
 from api.schemas import FILE_FORM, JobIn, JobOut, JobPageOut, RetryIn
 from api.webhook_address import check_address
-from shared.domain.errors import Conflict
+from shared.domain.errors import Conflict, LimitReached
 from shared.domain.ids import JobId, OwnerId
 from shared.domain.job import JobStatus, Source, SourceKind
 from shared.domain.records import Created
+from shared.keeping.deleting import delete_now
 from shared.toolbox import Toolbox
 
 PAGE_JOBS = 50
@@ -77,7 +78,7 @@ async def create_job_from_file(
     received = await receiver.receive(request)
     try:
         created = await run_sync(_create_from_upload, tools, caller, received, idempotency_key)
-    except Conflict:
+    except (Conflict, LimitReached):
         await receiver.discard()
         raise
     return accepted(tools, created, after, response)
@@ -155,14 +156,17 @@ def retry_job(
     status_code=204,
     operation_id="deleteJob",
     summary="Delete a job with everything of it",
-    responses=problems(404),
+    responses=problems(404, 409),
 )
 def delete_job(job_id: TheJob, caller: Caller, tools: Tools) -> None:
-    """Rows, results and objects; the recording too, unless another job of yours uses it. A running job is stopped."""
+    """Rows, results and objects; the recording too, unless another job of yours uses it. A running job is stopped.
+
+    409 `legal_hold` while a hold lies on it. Objects that the store cannot delete just now are deleted as soon as it can.
+    """
+    tools.ledger.require_free(caller, job_id)
     _stop(tools, caller, job_id)
-    tools.objects.delete_prefix(f"jobs/{job_id}/")  # before the rows: if the store is away, the caller can ask again
-    for prefix in tools.ledger.delete_job(caller, job_id):
-        tools.objects.delete_prefix(prefix)
+    tools.ledger.delete_job(caller, job_id)
+    delete_now(tools.ledger.database, tools.objects, job_id=job_id)
 
 
 def _stop(tools: Toolbox, owner: OwnerId, job_id: JobId) -> None:

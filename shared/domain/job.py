@@ -142,6 +142,7 @@ class Job:
     finished_at: datetime | None
     priority: Priority = Priority.INTERACTIVE
     deduped_from: JobId | None = None  # the job of the same owner whose result this one was given
+    micro_usd: int = 0  # what providers' calls have cost, by our price list
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,10 @@ from shared.observe.metrics import REQUESTS
 from shared.observe.traces import current_traceparent, new_traceparent
 from shared.store.admission import Admission
 from shared.store.changes import end_job, stop_runs
+from shared.store.deletions import doom
+from shared.store.limits_tables import provider_calls
 from shared.store.progress import Notice, lock_job, post
+from shared.store.retention import refuse_held, restart_from
 from shared.store.retry import reopen_job, reset_runs
 from shared.store.rows import AnyRow, job_of, to_json, uuid_or_missing
 from shared.store.session import Database, on_commit
@@ -110,18 +113,21 @@ class Jobs:
             return begin_again(connection, fetch_job(connection, owner_id, job_id, lock=True), from_stage)
 
     def delete_job(self, owner_id: OwnerId, job_id: JobId) -> list[str]:
-        """Deletes the rows; returns the prefixes of the objects to delete after that."""
+        """Deletes the rows; that the objects below the returned prefixes go too is decided with it."""
         with self.database.begin() as connection:
             job = fetch_job(connection, owner_id, job_id, lock=True)
+            refuse_held(connection, job.id)
             connection.execute(delete(jobs).where(jobs.c.id == job.id))
-            return [f"jobs/{job.id}/", *_drop_upload(connection, job)]
+            prefixes = [f"jobs/{job.id}/", *_drop_upload(connection, job)]
+            doom(connection, prefixes, job_id=job.id)
+            return prefixes
 
 
 def begin_again(connection: Connection, job: Job, from_stage: Stage | None) -> Created:
     """The job's lock is held."""
     if not job.status.ended:
         raise Conflict(f"Job {job.id} is {job.status}; cancel it before a retry")
-    runs = reset_runs(connection, job.id, from_stage)
+    runs = reset_runs(connection, job.id, restart_from(connection, job, from_stage))
     if not runs:
         raise Conflict(f"Job {job.id} has nothing to do again; name the stage to begin from")
     reopen_job(connection, job.id)
@@ -131,7 +137,8 @@ def begin_again(connection: Connection, job: Job, from_stage: Stage | None) -> C
 
 def _jobs() -> Select[Any]:
     tries = select(func.coalesce(func.max(stage_runs.c.attempt), 0)).where(stage_runs.c.job_id == jobs.c.id)
-    return select(jobs, tries.scalar_subquery().label("attempts"))
+    paid = select(func.coalesce(func.sum(provider_calls.c.micro_usd), 0)).where(provider_calls.c.job_id == jobs.c.id)
+    return select(jobs, tries.scalar_subquery().label("attempts"), paid.scalar_subquery().label("micro_usd"))
 
 
 def fetch_job(connection: Connection, owner_id: OwnerId, job_id: str, *, lock: bool = False) -> Job:
@@ -186,7 +193,7 @@ def _check_source(connection: Connection, owner_id: OwnerId, source: Source) -> 
         query = select(uploads.c.completed).where(
             uploads.c.owner_id == owner_id, uploads.c.id == uuid_or_missing(source.value, "upload")
         )
-        completed = connection.execute(query).scalar_one_or_none()
+        completed = connection.execute(query.with_for_update(read=True, key_share=True)).scalar_one_or_none()
         if completed is None:
             raise NotFound(f"There is no upload {source.value!r}")
         if not completed:

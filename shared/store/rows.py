@@ -64,7 +64,7 @@ def uuid_or_missing(value: str, what: str) -> str:
 
 
 def job_of(row: AnyRow) -> Job:
-    """A row of jobs that also has `attempts`."""
+    """A row of jobs that also has `attempts` and `micro_usd`."""
     return Job(
         id=row.id,
         owner_id=row.owner_id,
@@ -84,6 +84,7 @@ def job_of(row: AnyRow) -> Job:
         finished_at=row.finished_at,
         priority=list(Priority)[row.priority],
         deduped_from=row.deduped_from,
+        micro_usd=int(row.micro_usd),
     )
 
 
@@ -110,7 +111,7 @@ def artefact_of(row: AnyRow) -> Artefact:
         shard=row.shard,
         cache_key=row.cache_key,
         document=row.document,
-        files=from_json(tuple[StoredFile, ...], row.files),
+        files=from_json(tuple[StoredFile, ...], row.files) if row.files_deleted_at is None else (),
     )
 
 
