@@ -102,6 +102,7 @@ class Settings(BaseSettings):
     language_model_schema: str = "native"  # "instructed" for a server that cannot hold an answer to a JSON schema
     language_model_temperature: float | None = 0.0  # None: not sent, for models that take none
     language_model_seed: int | None = 1  # None: not sent
+    language_model_thinking_tokens: int | None = None  # Gemini's thinking budget; None: the model decides
     language_model_timeout_s: float = 100.0  # one answer; two of them, one after the other, fit below the soft limit
     language_model_at_once: int = 6  # questions of one job under way: an hour is answered in one wave
     language_model_context_tokens: int = 128_000  # question and answer together

@@ -17,7 +17,7 @@ from shared.domain.insight import Diagnosis
 
 Figures = dict[str, float]
 
-_ICONS = {"directive": "🧭", "hurried": "⚡", "questioner": "🎤", "quiet": "👂", "facilitator": "🌱", "balanced": "⚖️"}
+ICONS = {"directive": "🧭", "hurried": "⚡", "questioner": "🎤", "quiet": "👂", "facilitator": "🌱", "balanced": "⚖️"}
 
 _TABLE: tuple[tuple[str, Callable[[Figures], bool]], ...] = (
     ("directive", lambda f: f["client_share"] < 0.4),
@@ -35,7 +35,7 @@ def diagnose(assessment: Assessment, texts: Catalogue) -> Diagnosis | None:
         return None
     figures = _figures(assessment)
     key = next(key for key, fits in _TABLE if fits(figures))
-    return Diagnosis(key, texts.text(f"diagnosis.{key}.name"), _ICONS[key], texts.text(f"diagnosis.{key}.description"))
+    return Diagnosis(key, texts.text(f"diagnosis.{key}.name"), ICONS[key], texts.text(f"diagnosis.{key}.description"))
 
 
 def _figures(assessment: Assessment) -> Figures:

@@ -87,6 +87,7 @@ def parameters_of(settings: Settings) -> dict[str, object]:
         "temperature": settings.language_model_temperature,
         "seed": settings.language_model_seed,
         "schema": settings.language_model_schema,
+        "thinking_tokens": settings.language_model_thinking_tokens,
         "recipe": RECIPE,
     }
 

@@ -79,7 +79,7 @@ class GeminiModel:
     def _config(self, question: Question) -> Any:
         from google.genai import types
 
-        native = self.capabilities.json_schema
+        native, thinking = self.capabilities.json_schema, self._settings.language_model_thinking_tokens
         told = "" if native else "\n\n" + answering.INSTRUCTION + json.dumps(question.schema, ensure_ascii=False)
         return types.GenerateContentConfig(
             system_instruction=question.system + told,
@@ -89,6 +89,7 @@ class GeminiModel:
             candidate_count=1,
             response_mime_type="application/json",
             response_json_schema=dict(question.schema) if native else None,
+            thinking_config=None if thinking is None else types.ThinkingConfig(thinking_budget=thinking),
         )
 
     @cached_property
