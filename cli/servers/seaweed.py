@@ -10,6 +10,9 @@ from cli.servers.ports import LOOPBACK, free_ports, is_free
 from cli.servers.process import Child, Guard, NotReady, Recipe
 from cli.servers.secrets import StackSecrets, write_private
 
+# Go lets the heap double before it collects: 560 MB after an hour's recording. With this it stays at 230, and spends
+# no more; at 200MiB it would collect all the time.
+HEAP_LIMIT = "400MiB"
 GRACE_S = 5.0  # it takes 2.5; once in four it does not answer SIGTERM at all
 PROBE_TIMEOUT_S = 5
 SERVICES = ("master", "volume", "filer", "s3", "admin")
@@ -32,7 +35,7 @@ def start(folder: Path, logs: Path, secrets: StackSecrets, bucket: str, guard: G
         "seaweedfs",
         [wheels.weed(), "-logtostderr=true", "mini", *_flags(http, grpc, bucket)],
         logs / "seaweedfs.log",
-        environment={"HOME": str(folder), "PATH": "/usr/bin:/bin", "TMPDIR": str(folder)},
+        environment={"HOME": str(folder), "PATH": "/usr/bin:/bin", "TMPDIR": str(folder), "GOMEMLIMIT": HEAP_LIMIT},
         folder=folder,
         grace_s=GRACE_S,
         leftovers=[Path(f"/tmp/seaweedfs-{service}-grpc-{port}.sock") for service, port in grpc.items()],  # noqa: S108

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from shared.adapters.recordings import read_recording
+from shared.adapters.recordings import Recording, opened_recording
 from shared.adapters.weights.whisper_base import SHA256, whisper_base
 from shared.adapters.whisper.decoder import SILENCE_S, TRAINED_S, Clip, Decoded, Decoder, encode
 from shared.adapters.whisper.guards import believed, better, doubtful
@@ -21,7 +21,7 @@ from shared.adapters.whisper.words import ascending, in_speech
 from shared.domain.audio import SAMPLE_RATE_HZ, LanguageGuess, Span
 from shared.domain.errors import ProviderRejected, SetupError
 from shared.domain.transcript import Provenance, Word
-from shared.ports.speech import Recognised, Samples
+from shared.ports.speech import Recognised
 from shared.ports.tick import Tick
 from shared.settings import Settings
 
@@ -56,19 +56,26 @@ class FasterWhisper:
         )
 
     def detect_language(self, audio: Path, speech: Sequence[Span]) -> LanguageGuess | None:
-        return self._detect(read_recording(audio), speech) if speech else None
+        """Asked once a recording, so the model is let go after it: kept, it takes 200 MB from those who transcribe."""
+        if not speech:
+            return None
+        try:
+            with opened_recording(audio) as samples:
+                return self._detect(samples, speech)
+        finally:
+            self.__dict__.pop("_model", None)
 
     def transcribe(self, audio: Path, *, speech: Sequence[Span], language: str | None, tick: Tick) -> Recognised:
         known = LanguageGuess(language, 1.0) if language else None
         if not speech:
             return Recognised((), known, 0)
-        samples = read_recording(audio)
-        guess = known or self._detect(samples, speech)
-        decoder = Decoder(self._model, self._supported(guess.code), self._settings.whisper_beam_size)
-        words, dropped = _Reading(decoder, samples, speech).words(tick)
+        with opened_recording(audio) as samples:
+            guess = known or self._detect(samples, speech)
+            decoder = Decoder(self._model, self._supported(guess.code), self._settings.whisper_beam_size)
+            words, dropped = _Reading(decoder, samples, speech).words(tick)
         return Recognised(words, guess, dropped)
 
-    def _detect(self, samples: Samples, speech: Sequence[Span]) -> LanguageGuess:
+    def _detect(self, samples: Recording, speech: Sequence[Span]) -> LanguageGuess:
         if not self._model.model.is_multilingual:
             return LanguageGuess("en", 1.0)
         windows = plan_windows(samples, speech, EXCERPT_S)
@@ -109,7 +116,7 @@ class FasterWhisper:
 class _Reading:
     """One recording on its way to words."""
 
-    def __init__(self, decoder: Decoder, samples: Samples, speech: Sequence[Span]) -> None:
+    def __init__(self, decoder: Decoder, samples: Recording, speech: Sequence[Span]) -> None:
         self._decoder = decoder
         self._samples = samples
         self._speech = speech

@@ -1,5 +1,7 @@
 """Reads what `preprocess` prepared: 16 kHz mono."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +12,34 @@ from shared.domain.errors import NotAudio
 from shared.ports.speech import Samples
 
 
-def read_recording(audio: Path) -> Samples:
+class Recording:
+    """A file that is read slice by slice, as an array would be: whole, an hour takes 230 MB as float32."""
+
+    def __init__(self, file: soundfile.SoundFile) -> None:
+        self._file = file
+
+    def __len__(self) -> int:
+        return int(self._file.frames)
+
+    def __getitem__(self, at: slice) -> Samples:
+        start, stop, _ = at.indices(len(self))
+        self._file.seek(start)
+        return np.asarray(self._file.read(max(0, stop - start), dtype="float32"), np.float32)
+
+
+@contextmanager
+def opened_recording(audio: Path) -> Iterator[Recording]:
+    """Raises NotAudio, also for what is found only while it is read."""
     try:
-        samples, rate_hz = soundfile.read(audio, dtype="float32")
+        with soundfile.SoundFile(audio) as file:
+            if file.samplerate != SAMPLE_RATE_HZ or file.channels != 1:
+                raise NotAudio(f"A prepared recording must be mono at {SAMPLE_RATE_HZ} Hz; process the source again")
+            yield Recording(file)
     except soundfile.LibsndfileError as error:
         raise NotAudio("A prepared recording cannot be read; process the source again") from error
-    if rate_hz != SAMPLE_RATE_HZ or samples.ndim != 1:
-        raise NotAudio(f"A prepared recording must be mono at {SAMPLE_RATE_HZ} Hz; process the source again")
-    return np.asarray(samples, np.float32)
+
+
+def read_recording(audio: Path) -> Samples:
+    """All of it, for pieces that are known to be short."""
+    with opened_recording(audio) as recording:
+        return recording[:]

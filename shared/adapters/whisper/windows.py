@@ -7,6 +7,7 @@ that begin and end in pauses, chosen over the whole recording at once: few windo
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -19,6 +20,14 @@ JOIN_S = 1.0  # pauses up to this stay as they are: they carry punctuation
 WINDOW_COST = 3.0  # against 1 / pause: one window more is worth what a cut in a pause of 1/3 s costs
 SHORTEST_PAUSE_S = 0.1
 QUIET_S = 0.2  # where a stretch has no pause at all it is cut in its quietest 0.2 s
+
+
+class Audio(Protocol):
+    """16 kHz mono, float32: an array, or a file that is read slice by slice."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, at: slice, /) -> Samples: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,7 @@ class Window:
     def start_s(self) -> float:
         return self.pieces[0].start_s
 
-    def samples(self, audio: Samples) -> Samples:
+    def samples(self, audio: Audio) -> Samples:
         return np.concatenate([audio[_at(piece.start_s) : _at(piece.end_s)] for piece in self.pieces])
 
     def span(self, start_s: float, end_s: float) -> Span:
@@ -88,7 +97,7 @@ class _Stretch:
     pause_s: float = 0.0
 
 
-def plan_windows(audio: Samples, speech: Sequence[Span], limit_s: float = WINDOW_S) -> list[Window]:
+def plan_windows(audio: Audio, speech: Sequence[Span], limit_s: float = WINDOW_S) -> list[Window]:
     """Windows of at most `limit_s` that hold all of `speech`, ascending."""
     stretches = [
         short for stretch in _stretches(speech, len(audio) / SAMPLE_RATE_HZ) for short in _cut(audio, stretch, limit_s)
@@ -116,7 +125,7 @@ def _stretches(speech: Sequence[Span], duration_s: float) -> list[_Stretch]:
     return made
 
 
-def _cut(audio: Samples, stretch: _Stretch, limit_s: float) -> list[_Stretch]:
+def _cut(audio: Audio, stretch: _Stretch, limit_s: float) -> list[_Stretch]:
     """A stretch without a pause for `limit_s` is cut in its quietest places."""
     cut, rest = [], stretch.span
     while rest.duration_s > limit_s:
@@ -162,7 +171,7 @@ def _joined(stretches: Sequence[_Stretch]) -> tuple[Span, ...]:
     return tuple(pieces)
 
 
-def _quietest(audio: Samples, search: Span) -> float:
+def _quietest(audio: Audio, search: Span) -> float:
     """The middle of the quietest QUIET_S in `search`."""
     heard = audio[_at(search.start_s) : _at(search.end_s)].astype(np.float64)
     width = _at(QUIET_S)
