@@ -8,13 +8,19 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from pydantic import SecretStr
 
+from shared.adapters.answering import Patience
+from shared.adapters.chat import ChatModel
+from shared.adapters.gemini import GeminiModel
+from shared.ports.language import LanguageModel
 from shared.settings import Settings
 
+ADAPTERS = {"gemini": GeminiModel, "openai": ChatModel}
 MODEL = "test-model-1"
 
 
@@ -69,6 +75,18 @@ class LanguageServer:
     url: str
     model: Model
     asked: list[Asked] = field(default_factory=list)
+    waited: list[float] = field(default_factory=list)  # seconds that `adapters` were to sleep, and did not
+
+    @cached_property
+    def adapters(self) -> dict[str, LanguageModel]:
+        """One a provider, over this server: their clients cost half a second each to make."""
+        patience = Patience(sleep=self.waited.append)
+        return {name: make(self.settings(name), patience=patience) for name, make in ADAPTERS.items()}
+
+    def reset(self) -> "LanguageServer":
+        self.asked.clear()
+        self.waited.clear()
+        return self
 
     def settings(self, provider: str, **more: Any) -> Settings:
         base_url = self.url if provider == "gemini" else f"{self.url}/v1"
