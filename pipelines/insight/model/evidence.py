@@ -81,7 +81,10 @@ def find_quote(quote: str, text: str) -> str | None:
     at = said.find(wanted)
     if at < 0:
         return None
-    found = text[places[at] : places[at + len(wanted) - 1] + 1]
+    end = places[at + len(wanted) - 1] + 1
+    while end < len(text) and not quote.rstrip()[-1:].isalnum() and unicodedata.category(text[end])[0] == "P":
+        end += 1  # the full stop that was quoted with it
+    found = text[places[at] : end]
     return found if len(found) <= LONGEST_QUOTE else found[:LONGEST_QUOTE]
 
 

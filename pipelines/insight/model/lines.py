@@ -30,7 +30,12 @@ class Line:
     @property
     def text(self) -> str:
         words = WITHHELD if self.withheld else " ".join(self.segment.text.split())
-        return f"[{self.number}] {clock(self.segment.start_s)} {self.role}: {words}"
+        return f"[{self.number}] {_short(self.segment.start_s)} {self.role}: {words}"
+
+
+def _short(seconds: float) -> str:
+    """Hours only where there are any: each line's time costs tokens."""
+    return clock(seconds).removeprefix("00:")
 
 
 @dataclass(frozen=True, slots=True)
