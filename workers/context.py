@@ -23,6 +23,7 @@ class StageOutput:
     document: object
     files: Mapping[str, Path] = field(default_factory=dict)
     warnings: tuple[JobWarning, ...] = ()
+    lasting: bool = True  # False: a later run of the same input may do better, so the cache must not give it again
 
 
 class StageContext:
