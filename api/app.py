@@ -24,11 +24,13 @@ from api.routes import (
     home,
     jobs,
     keys,
+    owner,
     process_audio,
     results,
     speakers,
     uploads,
     usage,
+    voices,
     webhooks,
 )
 from shared.guard.rate import RateLimiter
@@ -63,7 +65,22 @@ def create_app(toolbox: Toolbox | None = None) -> FastAPI:
     app.state.rates = RateLimiter(tools.settings)
     _surround(app, tools.settings)
     install_error_handlers(app)
-    for part in (home, health, uploads, jobs, events, results, process_audio, keys, audit, speakers, webhooks, usage):
+    for part in (
+        home,
+        health,
+        uploads,
+        jobs,
+        events,
+        results,
+        process_audio,
+        keys,
+        audit,
+        speakers,
+        voices,
+        webhooks,
+        usage,
+        owner,
+    ):
         app.include_router(part.router)
     install_openapi(app)
     return app
@@ -71,8 +88,8 @@ def create_app(toolbox: Toolbox | None = None) -> FastAPI:
 
 def _surround(app: FastAPI, settings: Settings) -> None:
     """What is added last stands outermost."""
-    app.add_middleware(BodyCap, max_bytes=MAX_JSON_BYTES, exempt=frozenset({jobs.FILE_PATH}))
-    app.add_middleware(BodyPace)
+    app.add_middleware(BodyCap, max_bytes=MAX_JSON_BYTES, exempt=frozenset({jobs.FILE_PATH, voices.FILE_PATH}))
+    app.add_middleware(BodyPace, first_s=settings.body_wait_s)
     app.add_middleware(Audited)
     app.add_middleware(RateLimited, settings=settings, limiter=app.state.rates)
     https = settings.public_url.startswith("https:")

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 import structlog
 
 from shared.domain.errors import StorageUnavailable
+from shared.keeping import duties
+from shared.keeping.deleting import delete_decided
+from shared.keeping.orphans import CHORE, abort_parts, sweep_orphans
 from shared.store.chores import ChoreBook
 from shared.toolbox import Toolbox
 
@@ -34,7 +37,18 @@ class Chore:
 
 def chores(tools: Toolbox) -> list[Chore]:
     """The table of duties."""
-    return []
+    database, objects = tools.ledger.database, tools.objects
+    return [
+        Chore("deletions", 10.0, lambda: delete_decided(database, objects)),
+        Chore("erasures", 15.0, lambda: duties.go_on_erasing(database, objects)),
+        Chore("retention", 300.0, lambda: duties.expire(database, objects)),
+        Chore("prune", 300.0, lambda: duties.prune(database)),
+        Chore(CHORE, 600.0, lambda: sweep_orphans(database, objects)),
+        Chore("parts", 3_600.0, lambda: abort_parts(objects)),
+        Chore("bucket-rules", 86_400.0, lambda: duties.keep_bucket_rules(objects)),
+        # A sample whose ring was lost waits this much longer; who enrols a voice looks again after seconds.
+        Chore("voices", 5.0, lambda: tools.doorbell.ring_voices(tools.ledger.take_due_voices(tools.settings.rering_s))),
+    ]
 
 
 class Chores:

@@ -136,7 +136,7 @@ def cancel_job(job_id: TheJob, caller: Caller, tools: Tools) -> JobOut:
     status_code=202,
     operation_id="retryJob",
     summary="Do again what failed",
-    responses=problems(404, 409),
+    responses=problems(404, 409, 410),
 )
 def retry_job(
     job_id: TheJob,
@@ -161,7 +161,7 @@ def retry_job(
 def delete_job(job_id: TheJob, caller: Caller, tools: Tools) -> None:
     """Rows, results and objects; the recording too, unless another job of yours uses it. A running job is stopped.
 
-    409 `legal_hold` while a hold lies on it. Objects that the store cannot delete just now are deleted as soon as it can.
+    409 `legal_hold` while a hold lies on it. Objects that the store cannot delete just now go as soon as it can.
     """
     tools.ledger.require_free(caller, job_id)
     _stop(tools, caller, job_id)

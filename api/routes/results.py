@@ -17,6 +17,7 @@ from pipelines.text.exports import render_transcript
 from shared.domain.errors import Conflict, NotFound
 from shared.domain.ids import JobId, OwnerId
 from shared.domain.job import Stage, StoredFile
+from shared.store.retention import audio_gone
 from shared.toolbox import Toolbox
 
 # A report shows what people said: whatever that was, it must not run. Its own style and drawings may be inside.
@@ -112,7 +113,7 @@ def get_report(
     operation_id="getAudio",
     summary="The recording as it was heard",
     response_class=StreamingResponse,
-    responses={**_AUDIO, **problems(404, 409, 416)},
+    responses={**_AUDIO, **problems(404, 409, 410, 416)},
 )
 def get_audio(
     request: Request,
@@ -161,6 +162,9 @@ def _heard(tools: Toolbox, owner: OwnerId, job_id: JobId) -> StoredFile:
         file = _find(tools, owner, job_id, stage, name)
         if file is not None:
             return file
+    gone_at = tools.ledger.kept(owner, job_id).source_deleted_at
+    if gone_at is not None:
+        raise audio_gone(job_id, gone_at, "its transcript and report are still there")
     error = Conflict(f"The recording of job {job_id} has not been fetched yet")
     error.code = "audio_not_ready"
     raise error

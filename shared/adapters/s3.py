@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 from urllib3.exceptions import HTTPError
 
+from shared.adapters.s3_keeping import LISTING, S3Keeping
 from shared.domain.errors import Conflict, InvalidInput, NotFound, SetupError, StorageUnavailable
 from shared.ports.store import ObjectFacts, PresignedPart
 from shared.settings import Settings
@@ -23,12 +24,11 @@ _READ_S = 30.0
 _TRIES = 4  # with the waits between them about two seconds: a restart of the store is the ledger's business
 _PART_BYTES = 16 * 1024**2  # 10,000 parts of it are 160 GB, and two in flight stay below 40 MB of memory
 _PIECE_BYTES = 1024**2
-_LISTING = 1000  # keys a page, and the most that one delete call takes
 _MISSING = {"404", "NoSuchKey", "NoSuchUpload", "NotFound"}
 _UPLOAD_REFUSED = {"InvalidPart", "InvalidPartOrder", "EntityTooSmall", "MalformedXML"}
 
 
-class S3ObjectStore:
+class S3ObjectStore(S3Keeping):
     """Port `ObjectStore`. One client a process: it is safe between threads and keeps its connections."""
 
     def __init__(self, settings: Settings) -> None:
@@ -134,7 +134,7 @@ class S3ObjectStore:
         return str(self._s3.generate_presigned_url(operation, Params=parameters, ExpiresIn=expires_s))
 
     def _first_keys(self, prefix: str) -> list[str]:
-        page = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=_LISTING)
+        page = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=LISTING)
         return [entry["Key"] for entry in page.get("Contents", [])]
 
     def _delete(self, keys: list[str]) -> None:

@@ -7,6 +7,8 @@ VibeInsightError
 │   ├── Forbidden           403  a valid key without the right
 │   ├── NotFound            404  no such row for this owner
 │   ├── Conflict            409  the row is in another state, or the idempotency key names another body
+│   │   └── Held                 a legal hold lies on it: nothing of it may be deleted
+│   ├── Gone                410  it was there and has been deleted, as the owner's policy or somebody's word wanted
 │   └── PayloadTooLarge     413  more bytes than the limit
 ├── MediaError              422  the recording itself is the trouble
 │   ├── EmptyFile  NotAudio  NoAudioTrack  TruncatedMedia  TooShort  TooLong
@@ -72,6 +74,14 @@ class NotFound(RequestError):
 
 class Conflict(RequestError):
     code, http_status = "conflict", 409
+
+
+class Held(Conflict):
+    code = "legal_hold"
+
+
+class Gone(RequestError):
+    code, http_status = "gone", 410
 
 
 class PayloadTooLarge(RequestError):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -12,6 +13,15 @@ class ObjectFacts:
     bytes: int
     content_type: str
     etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object as a listing shows it."""
+
+    key: str
+    bytes: int
+    modified_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,20 @@ class ObjectStore(Protocol):
     def copy(self, source: str, target: str) -> None: ...
 
     def delete_prefix(self, prefix: str) -> int: ...
+
+    def list_page(self, prefix: str, after: str = "", most: int = 1000) -> Sequence[Listed]:
+        """In the order of the keys, those behind `after`."""
+        ...
+
+    def delete_keys(self, keys: Sequence[str]) -> None: ...
+
+    def abort_uploads(self, before: datetime) -> int:
+        """Multipart uploads begun before then and never finished: their parts are in no list of objects."""
+        ...
+
+    def keep_rules(self) -> bool:
+        """Our lifecycle rules on the bucket, beside those that somebody else has set. False: the store has none."""
+        ...
 
     def presign_get(self, key: str, expires_s: int, filename: str | None = None) -> str: ...
 

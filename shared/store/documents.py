@@ -21,7 +21,7 @@ class Documents:
 
     def result(self, owner_id: OwnerId, job_id: JobId) -> dict[str, Any]:
         """The result document. Conflict while the job runs, or with the job's own error when it failed."""
-        with self.database.begin() as connection:
+        with self.database.reading_as(owner_id) as connection:
             job = fetch_job(connection, owner_id, job_id)
             if not job.status.succeeded:
                 raise no_result(job)
@@ -32,7 +32,7 @@ class Documents:
 
     def artefacts(self, owner_id: OwnerId, job_id: JobId) -> list[Artefact]:
         """In the order of the stages, then of the shards."""
-        with self.database.begin() as connection:
+        with self.database.reading_as(owner_id) as connection:
             job = fetch_job(connection, owner_id, job_id)
             rows = connection.execute(select(artefacts).where(artefacts.c.job_id == job.id)).all()
         return [artefact_of(row) for row in sorted(rows, key=lambda row: (_STAGE_ORDER[row.stage], row.shard))]
@@ -67,7 +67,8 @@ class StageDocuments:
     def cached(self, owner_id: OwnerId, stage: Stage, cache_key: str) -> tuple[Artefact, tuple[JobWarning, ...]] | None:
         """What this owner has had made from the same input with the same parameters; the newest."""
         same = (artefacts.c.owner_id == owner_id, artefacts.c.cache_key == cache_key, artefacts.c.stage == stage)
-        query = select(artefacts).where(*same).order_by(artefacts.c.created_at.desc()).limit(1)
+        whole = artefacts.c.files_deleted_at.is_(None)
+        query = select(artefacts).where(*same, whole).order_by(artefacts.c.created_at.desc()).limit(1)
         with self.database.begin() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else (artefact_of(row), warnings_of(row.warnings))

@@ -7,17 +7,19 @@ from shared.store.admission import Admission
 from shared.store.audit import Audit
 from shared.store.corrections import Corrections
 from shared.store.documents import Documents
+from shared.store.erasures import Erasures
 from shared.store.jobs import Jobs
 from shared.store.keys import Keys
 from shared.store.progress import Progress
 from shared.store.queues import Queues
+from shared.store.retention import Keeping
 from shared.store.session import Database, open_engine
 from shared.store.uploads import Uploads
 from shared.store.voices import Voices
 from shared.store.webhooks import Webhooks
 
 
-class Ledger(Jobs, Uploads, Keys, Documents, Progress, Queues, Audit, Corrections, Voices, Webhooks):
+class Ledger(Jobs, Uploads, Keys, Documents, Progress, Queues, Audit, Corrections, Voices, Webhooks, Keeping, Erasures):
     """Every question and every change that an owner may make, each in one transaction."""
 
     def __init__(self, database: Database, admission: Admission) -> None:
