@@ -33,7 +33,7 @@ class Audit:
         query = select(audit_log).where(audit_log.c.owner_id == owner_id).order_by(audit_log.c.id.desc())
         if before is not None:
             query = query.where(audit_log.c.id < before)
-        with self.database.begin() as connection:
+        with self.database.reading_as(owner_id) as connection:
             rows = [_row_of(row) for row in connection.execute(query.limit(limit + 1))]
         return AuditPage(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
 

@@ -74,7 +74,7 @@ class Jobs:
             return Created(fetch_job(connection, owner_id, job_id), fresh=True, runs=runs)
 
     def get_job(self, owner_id: OwnerId, job_id: JobId) -> Job:
-        with self.database.begin() as connection:
+        with self.database.reading_as(owner_id) as connection:
             return fetch_job(connection, owner_id, job_id)
 
     def list_jobs(
@@ -90,7 +90,7 @@ class Jobs:
                 tuple_(jobs.c.created_at, jobs.c.id)
                 < tuple_(*_read_cursor(cursor), types=[jobs.c.created_at.type, jobs.c.id.type])
             )
-        with self.database.begin() as connection:
+        with self.database.reading_as(owner_id) as connection:
             found = [job_of(row) for row in connection.execute(query.limit(limit + 1))]
         return Page(found[:limit], _write_cursor(found[limit - 1]) if len(found) > limit else None)
 

@@ -78,5 +78,5 @@ class Progress:
         """Rows with a greater version, in order."""
         mine = (job_progress.c.owner_id == owner_id, job_progress.c.job_id == uuid_or_missing(job_id, "job"))
         query = select(job_progress).where(*mine, job_progress.c.version > version).order_by(job_progress.c.version)
-        with self.database.begin() as connection:
+        with self.database.reading_as(owner_id) as connection:
             return [progress_of(row) for row in connection.execute(query)]

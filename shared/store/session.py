@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -44,6 +44,12 @@ def open_engine(settings: Settings) -> Engine:
     )
 
 
+# Both end with the transaction. The role may read, and only what the policies of migration 0008 show it.
+_BECOME_OWNER = text(
+    "SELECT set_config('vibeinsight.owner_id', :owner, true), set_config('role', 'vibeinsight_owner', true)"
+)
+
+
 class Database:
     """Hands out transactions, and tells a database that does not answer from one that says no."""
 
@@ -62,6 +68,15 @@ class Database:
             if not _unreachable(error):
                 raise
             raise StorageUnavailable("The database does not answer; try again") from error
+
+    @contextmanager
+    def reading_as(self, owner_id: str) -> Iterator[Connection]:
+        """One transaction to read in, in which PostgreSQL itself shows the rows of this owner and no others: a query
+        that forgets to ask for the owner finds nothing of anybody else's.
+        """
+        with self.begin() as connection:
+            connection.execute(_BECOME_OWNER, {"owner": owner_id})
+            yield connection
 
     def forget_connections(self) -> None:
         """For a forked child, and after an interruption: the sockets belong to somebody else, or are half read."""

@@ -43,7 +43,7 @@ class Uploads:
 
     def get_upload(self, owner_id: OwnerId, upload_id: UploadId) -> Upload:
         query = select(uploads).where(uploads.c.owner_id == owner_id, uploads.c.id == _id(upload_id))
-        with self.database.begin() as connection:
+        with self.database.reading_as(owner_id) as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
             raise _missing(upload_id)
