@@ -29,6 +29,10 @@ class UploadStalled(RequestError):
     code, http_status = "upload_stalled", 408
 
 
+_CLOSE = {"Connection": "close"}
+_END = {408: _CLOSE, 413: _CLOSE}  # what is still to come of the body is not read
+
+
 class ProblemResponse(JSONResponse):
     media_type = "application/problem+json"
 
@@ -53,7 +57,7 @@ def problem(
         "request_id": getattr(request.state, "request_id", None),
         **jsonable_encoder(extra, custom_encoder={bytes: lambda _: None}),
     }
-    return ProblemResponse(body, status_code=status, headers=dict(headers or {}))
+    return ProblemResponse(body, status_code=status, headers={**(headers or {}), **_END.get(status, {})})
 
 
 def internal_error(request: Request) -> ProblemResponse:

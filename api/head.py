@@ -11,14 +11,17 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from shared.settings import load_settings
+
 HEAD_S = 10.0  # from the first byte, or from the connection; a browser sends a head in one packet
 MAX_HEAD_BYTES = 32 * 1024  # a token has up to 8 KiB, an address with a cursor 1; twice what common proxies let through
 MAX_HEADERS = 100
 
 
 class PatientHttp(HttpToolsProtocol):
-    """uvicorn's protocol with bounds on the head."""
+    """uvicorn's protocol with bounds on the head: `head_wait_s` from the first byte, or from the connection."""
 
+    head_wait_s: float
     _in_head = True
     _head_bytes = 0
     _refused = False
@@ -26,6 +29,7 @@ class PatientHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self.head_wait_s = load_settings().head_wait_s  # the server makes us, and hands us nothing of ours
         self._begin_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -41,6 +45,10 @@ class PatientHttp(HttpToolsProtocol):
         super().data_received(data)
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"more than {MAX_HEAD_BYTES} bytes of headers")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._begin_head()
 
     def on_headers_complete(self) -> None:
         self._in_head, self._head_bytes = False, 0
@@ -63,11 +71,13 @@ class PatientHttp(HttpToolsProtocol):
 
     def _begin_head(self) -> None:
         if self._timer is None:
-            self._timer = self.loop.call_later(HEAD_S, self._too_slow)
+            self._timer = self.loop.call_later(self.head_wait_s, self._too_slow)
 
     def _too_slow(self) -> None:
         self._timer = None
-        self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"the head of the request did not come within {HEAD_S:.0f} s")
+        self._refuse(
+            HTTPStatus.REQUEST_TIMEOUT, f"the head of the request did not come within {self.head_wait_s:.0f} s"
+        )
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -79,6 +89,9 @@ class PatientHttp(HttpToolsProtocol):
         self._refused = True
         self._stop_timer()
         if self.transport.is_closing():
+            return
+        if self.cycle is not None and not self.cycle.response_complete:  # an answer is under way: no words into it
+            self.transport.close()
             return
         code = "request_timeout" if status is HTTPStatus.REQUEST_TIMEOUT else "headers_too_large"
         problem = {"type": f"urn:vibeinsight:problem:{code}", "title": status.phrase, "status": status.value}

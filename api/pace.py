@@ -17,7 +17,7 @@ NO_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 class Credit:
     """Seconds that the client may still keep us waiting: bytes earn them, waiting spends them."""
 
-    left_s: float = FIRST_S
+    left_s: float  # at first `body_wait_s`: to begin, and for a body of some kilobytes all there is
 
     def earned(self, size: int) -> None:
         self.left_s = min(LONGEST_S, self.left_s + size / BYTES_PER_S)
@@ -26,14 +26,14 @@ class Credit:
 class BodyPace:
     """ASGI middleware. Counts only time in which we wait for the client, not the reverse."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, *, first_s: float) -> None:
+        self.app, self.first_s = app, first_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in NO_BODY:
             await self.app(scope, receive, send)
             return
-        credit, whole = Credit(), False
+        credit, whole = Credit(self.first_s), False
 
         async def paced() -> Message:
             nonlocal whole
@@ -54,6 +54,6 @@ async def _within(receive: Receive, credit: Credit) -> Message:
             return await receive()
     except TimeoutError:
         detail = f"The body came too slowly, below {BYTES_PER_S} bytes a second; send it again on a better line."
-        raise HTTPException(408, detail, headers={"Connection": "close"}) from None
+        raise HTTPException(408, detail) from None
     finally:
         credit.left_s -= time.monotonic() - began

@@ -76,6 +76,10 @@ class Settings(BaseSettings):
     owner_day_budget_usd: float = 50.0
     owner_month_budget_usd: float = 500.0
 
+    # ---- patience with clients
+    head_wait_s: float = 10.0  # for the head of a request; a browser sends it in one packet
+    body_wait_s: float = 20.0  # for a body to begin; then it must come at 4 KB a second (api/pace.py)
+
     # ---- requests a minute, in units (a plain read is one; api/limits.py weighs the others)
     rate_limit_per_minute: int = 1_200  # of one key or user; 0: no limits at all
     address_rate_limit_per_minute: int = 600  # of one address, for requests that show no key that is known to be good

@@ -31,7 +31,10 @@ AUDIO_S = 60.0
 TICK_S = 0.05
 ERRORS = {
     error.code: error
-    for error in (errors.ProviderUnavailable, errors.NotAudio, errors.StorageUnavailable, errors.ProviderRejected)
+    for error in (
+        *(errors.ProviderUnavailable, errors.ProviderPaused, errors.ProviderRejected, errors.BudgetExhausted),
+        *(errors.NotAudio, errors.StorageUnavailable),
+    )
 }
 # The oracle: one row for each time that a run became done, whoever did it.
 ORACLE = """

@@ -3,9 +3,11 @@
 import hashlib
 import mimetypes
 import random
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,7 +17,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 
 from shared.domain.errors import Stopped, StorageUnavailable, VibeInsightError
 from shared.domain.ids import RunId
-from shared.domain.job import JobError, RunStatus, Stage, StoredFile
+from shared.domain.job import JobError, Priority, RunStatus, Stage, StoredFile
 from shared.guard.spender import spending
 from shared.ports.purse import Spender
 from shared.settings import Settings
@@ -27,7 +29,7 @@ from shared.toolbox import Toolbox
 from workers.cache import cache_key, content_key, look_up, object_key
 from workers.context import StageContext, StageOutput, StageWork
 from workers.heartbeat import Heartbeat
-from workers.process import give_memory_back, toolbox
+from workers.process import end_at_once, give_memory_back, toolbox
 from workers.rules import PipelineRules
 from workers.specs import max_attempts
 from workers.watching import ended_otherwise, finished_well, not_due, watched
@@ -35,6 +37,8 @@ from workers.workdir import workdir
 
 BACKOFF_FACTOR, LONGEST_BACKOFF_S = 3.0, 600.0  # 5, 15, 45, 135, 405 s: a provider's bad quarter of an hour
 HELD_SPREAD = 0.25  # who was held together does not come back in step
+CLEAR_S = 1.0  # a store that hangs does not hold up a process that is to end
+GENEROUS = 0.1  # of the claims look at a lower priority first, so that a stream of urgent jobs starves nobody
 COMMIT_PATIENCE_S = 60.0  # a database that restarts is back by then; the work is done and worth the wait
 
 secure_random = random.SystemRandom().random  # not inherited by a fork, as a seeded generator would be
@@ -43,13 +47,19 @@ log = structlog.get_logger(__name__)
 
 def run_stage(run_id: str, work: StageWork, message_id: str) -> None:
     """What each Celery task does."""
-    Runner(toolbox()).run(RunId(run_id), work, message_id)
+    Runner(toolbox(), leave=end_at_once).run(RunId(run_id), work, message_id)
 
 
 def backoff_s(attempt: int, base_s: float, jitter: Callable[[], float] = secure_random) -> float:
     """Before the next attempt: longer each time, and never in step with others that failed together."""
     longest = min(LONGEST_BACKOFF_S, base_s * BACKOFF_FACTOR ** (attempt - 1))
     return longest * (0.5 + 0.5 * jitter())
+
+
+def _least(chance: Callable[[], float] = secure_random) -> Priority:
+    if chance() >= GENEROUS:
+        return Priority.INTERACTIVE
+    return Priority.NORMAL if chance() < 0.5 else Priority.BULK
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +71,16 @@ class Failure:
 
 
 class Runner:
-    def __init__(self, tools: Toolbox) -> None:
-        self._tools = tools
+    def __init__(self, tools: Toolbox, leave: Callable[[], NoReturn] | None = None) -> None:
+        """`leave` ends the process, when work that is no longer wanted does not stop."""
+        self._tools, self._leave = tools, leave
         self._settings: Settings = tools.settings
         self._runs = RunLedger(tools.ledger.database, PipelineRules(self._settings.transcribe_processes))
         self._documents = StageDocuments(tools.ledger.database)
 
     def run(self, run_id: RunId, work: StageWork, message_id: str) -> None:
         began_ns = time.time_ns()
-        claim = self._runs.claim(run_id, message_id=message_id, lease_s=self._settings.lease_s)
+        claim = self._runs.claim(run_id, message_id=message_id, lease_s=self._settings.lease_s, least=_least())
         if claim is None:
             not_due(run_id)  # a copy of a message, or one that came too late
             return
@@ -84,6 +95,7 @@ class Runner:
             done = self._work_and_commit(claim, work)
         except Stopped as stopped:
             log.info("run.left", reason=stopped.code)
+            self._clear(claim)
             return []
         except SoftTimeLimitExceeded:
             self._leave_late(claim)
@@ -101,8 +113,24 @@ class Runner:
         self._tools.doorbell.ring(self._end_badly(claim, Failure(error, retryable=True)))
         raise SystemExit("a new process takes this one's place")
 
+    def _clear(self, claim: Claim) -> None:
+        """What no row names is nobody's. Left to the sweep of orphans where the store is away."""
+        try:
+            self._runs.clear(claim, self._tools.objects.delete_prefix)
+        except VibeInsightError as error:
+            log.warning("run.not_cleared", reason=error.code)
+
+    def _leave_stuck(self, leave: Callable[[], NoReturn], claim: Claim) -> None:
+        """From the heartbeat's thread, while the work hangs in a model or a server. The worker starts a new process."""
+        last_moment = threading.Timer(CLEAR_S, leave)
+        last_moment.daemon = True
+        last_moment.start()
+        self._clear(claim)
+        leave()
+
     def _work_and_commit(self, claim: Claim, work: StageWork) -> Runs:
-        held = Heartbeat(self._runs, claim, lease_s=self._settings.lease_s, beat_s=self._settings.beat_s)
+        leave = None if self._leave is None else partial(self._leave_stuck, self._leave)
+        held = Heartbeat(self._runs, claim, lease_s=self._settings.lease_s, beat_s=self._settings.beat_s, leave=leave)
         payer = Spender(claim.job.owner_id, claim.job.id, claim.run.id, claim.token)
         with held as beat, workdir(claim.token) as folder, spending(payer):
             finished = self._produce(claim, work, beat, folder)
@@ -173,7 +201,10 @@ class Runner:
         if failure.counted:
             return False
         wait_s = failure.least_wait_s * (1.0 + HELD_SPREAD * secure_random()) + self._settings.steward_interval_s
-        return self._runs.hold(claim, failure.error, wait_s, self._settings.provider_patience_s)
+        held = self._runs.hold(claim, failure.error, wait_s, self._settings.provider_patience_s)
+        if held:
+            ended_otherwise(claim, "held", code=failure.error.code, wait_s=wait_s)
+        return held
 
     def _end_badly(self, claim: Claim, failure: Failure) -> Runs:
         if self._held(claim, failure):

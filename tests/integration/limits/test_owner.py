@@ -122,14 +122,14 @@ def test_too_much_waiting_refuses_bulk_first(settings: Settings, toolbox: Toolbo
     """Bulk is refused at half the mark, what somebody waits for at the whole one; both open again well below it."""
     busy = settings.model_copy(update={"busy_jobs": 4})
     admission = Admission(busy)
-    ledger = Ledger(toolbox.ledger.database, admission)
+    ledger, waits_s = Ledger(toolbox.ledger.database, admission), list[float]()
 
     def try_one(priority: Priority) -> str:
         admission._pressure._looked_at = 0.0  # as if a second had passed
         try:
             ledger.create_job(owner, source=SOURCE, options=JobOptions(), priority=priority)
         except Overloaded as error:
-            assert 5.0 <= float(str(error.details["retry_after_s"])) <= 900.0
+            waits_s.append(float(str(error.details["retry_after_s"])))
             return "refused"
         return "taken"
 
@@ -141,6 +141,7 @@ def test_too_much_waiting_refuses_bulk_first(settings: Settings, toolbox: Toolbo
     toolbox.ledger.cancel(owner, waiting[1].id)
     toolbox.ledger.cancel(owner, waiting[2].id)
     assert try_one(Priority.INTERACTIVE) == "taken"
+    assert all(5.0 <= wait_s <= 900.0 for wait_s in waits_s)
 
 
 def test_days_and_months_end_in_utc() -> None:
