@@ -41,10 +41,10 @@ def good_answer(asked: Asked) -> Answer:
     """What an honest model could say: all of it stands on lines that were shown."""
     lines = [line for line in shown_lines(asked) if not line.before and line.text != "(withheld)"]
     coach = [line for line in lines if line.role == "coach"]
-    return _coding(lines, coach) if is_coding(asked) else _judgement(lines, coach)
+    return coding_of(lines, coach) if is_coding(asked) else judgement_of(lines, coach)
 
 
-def _coding(lines: list[Shown], coach: list[Shown]) -> Answer:
+def coding_of(lines: list[Shown], coach: list[Shown]) -> Answer:
     asked = [line for line in coach if line.text.endswith(("?", "？"))]
     promised = [line for line in lines if line.role == "client"][-1:]
     return {
@@ -59,7 +59,7 @@ def _coding(lines: list[Shown], coach: list[Shown]) -> Answer:
     }
 
 
-def _judgement(lines: list[Shown], coach: list[Shown]) -> Answer:
+def judgement_of(lines: list[Shown], coach: list[Shown]) -> Answer:
     evidence = [line.cite() for line in coach[:2]]
     skill = {"rationale": "The coach takes up what was said. More silence would help.", "evidence": evidence}
     scores = {"listening": 4, "questioning": 3, "empathy": 2, "feedback": 3}
