@@ -8,7 +8,7 @@ from fastapi import Depends, Header, Path, Request
 from api.auth import authenticate, identify
 from api.schemas import EXAMPLE_JOB, EXAMPLE_UPLOAD
 from shared.domain.access import Principal
-from shared.domain.ids import JobId, OwnerId, UploadId
+from shared.domain.ids import JobId, OwnerId, UploadId, VoiceId
 from shared.observe.logs import learnt
 from shared.toolbox import Toolbox
 
@@ -29,11 +29,18 @@ async def _upload_id(
     return UploadId(str(upload_id))
 
 
+async def _voice_id(
+    voice_id: Annotated[UUID, Path(description="The voice's id.", examples=[EXAMPLE_UPLOAD])],
+) -> VoiceId:
+    return VoiceId(str(voice_id))
+
+
 Tools = Annotated[Toolbox, Depends(_toolbox)]
 Caller = Annotated[OwnerId, Depends(authenticate)]
 Authenticated = Annotated[Principal, Depends(identify)]  # as Caller, with the key or user and the scopes
 TheJob = Annotated[JobId, Depends(_job_id)]
 TheUpload = Annotated[UploadId, Depends(_upload_id)]
+TheVoice = Annotated[VoiceId, Depends(_voice_id)]
 IdempotencyKey = Annotated[
     str | None,
     Header(

@@ -43,6 +43,7 @@ def _no_control_characters(text: str) -> str:
 PlainText = AfterValidator(_no_control_characters)
 Language = Annotated[str, Field(max_length=35), AfterValidator(_spoken)]
 Role = Literal["coach", "client"]
+Term = Annotated[str, Field(min_length=2, max_length=60), PlainText]
 SessionId = Annotated[str, Field(min_length=1, max_length=200), PlainText]
 Filename = Annotated[str, Field(min_length=1, max_length=255), PlainText]
 
@@ -76,6 +77,18 @@ class OptionsIn(Wire):
     ] = None
     denoise: Annotated[bool, Field(description="Reduce steady noise before recognition.")] = False
     spoken_summary: Annotated[bool, Field(description="Also make the summary as speech.")] = True
+    remember_clients: Annotated[
+        bool,
+        Field(
+            description="Keep the client's voice, so that they are recognised in your other recordings. Their consent."
+        ),
+    ] = False
+    terms: Annotated[
+        tuple[Term, ...],
+        Field(
+            max_length=100, description="Names and words of this recording, beside your glossary.", examples=[["GROW"]]
+        ),
+    ] = ()
 
 
 class JobFields(Wire):
@@ -85,7 +98,11 @@ class JobFields(Wire):
         SessionId | None, Field(description="Your own name for the conversation; without it, the job's id.")
     ] = None
     language: Annotated[
-        Language | None, Field(description="Language spoken, as ISO 639-1. Without it: detected.", examples=["ja"])
+        Language | None,
+        Field(
+            description="Language spoken, as ISO 639-1; zh-TW or zh-CN also choose the script. Without it: detected.",
+            examples=["ja"],
+        ),
     ] = None
     speakers: Annotated[
         Annotated[int, Field(ge=1, le=MAX_SPEAKERS)] | None,
@@ -122,6 +139,8 @@ class JobFields(Wire):
             roles=self.roles,
             denoise=self.options.denoise,
             spoken_summary=self.options.spoken_summary,
+            remember_clients=self.options.remember_clients,
+            terms=self.options.terms,
             on_behalf_of=on_behalf_of,
         )
 

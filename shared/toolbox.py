@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from shared.ports.language import LanguageModel
     from shared.ports.media import Fetcher, MediaTool
     from shared.ports.provider import Gate
-    from shared.ports.speech import Diarizer, Transcriber, VoiceActivity
+    from shared.ports.speech import Diarizer, SpeakerEmbedder, Transcriber, VoiceActivity
     from shared.ports.store import ObjectStore
     from shared.ports.voice import Synthesizer
     from shared.store.admission import OwnerUse
@@ -130,6 +130,12 @@ class Toolbox:
         from shared.adapters.diarization.diarizer import OnnxDiarizer
 
         return watched(OnnxDiarizer(self.settings), model("diarizer", local=True))
+
+    @cached_property
+    def embedder(self) -> "SpeakerEmbedder":
+        from shared.adapters.diarization.embedding import CampplusEmbedder
+
+        return CampplusEmbedder(self.settings)
 
     @cached_property
     def synthesizer(self) -> "Synthesizer":

@@ -7,13 +7,12 @@ from pipelines.insight.model.coach import coach, coach_parameters
 from pipelines.stages.analyze import analyze, analyze_parameters
 from shared.domain.audio import PreparedAudio
 from shared.domain.job import Job, Stage
-from shared.domain.speakers import KnownVoice, SpeakerChange, all_said
 from shared.domain.transcript import Diarization, Transcription
 from shared.settings import Settings
-from shared.store.rows import from_json, to_json, to_json_list
 from shared.toolbox import Toolbox
 from workers.app import app
 from workers.context import StageContext, StageOutput, StageWork
+from workers.speakers import remembered, said_of_speakers, speaker_parameters, voices_known
 from workers.specs import max_attempts
 from workers.task import stage_task
 
@@ -22,15 +21,16 @@ THINKING_ROOM = 4_000  # tokens of an answer for a model that decides itself how
 
 def _run(context: StageContext) -> StageOutput:
     prepared = context.read(Stage.PREPROCESS, PreparedAudio)
-    diarizations = context.read_all(Stage.DIARIZE, Diarization)
+    diarization = next(iter(context.read_all(Stage.DIARIZE, Diarization)), None)
     measured = analyze(
         options=context.job.options,
         prepared=prepared,
         transcriptions=context.read_all(Stage.TRANSCRIBE, Transcription),
-        diarization=diarizations[0] if diarizations else None,
-        said=from_json(SpeakerChange, context.parameters["said"]),
-        voices=from_json(tuple[KnownVoice, ...], context.parameters["voices"]),
+        diarization=diarization,
+        said=said_of_speakers(context.parameters),
+        voices=voices_known(context.parameters),
     )
+    measured = remembered(context, measured, diarization)
     coached = coach(
         measured,
         context.tools.language_model,
@@ -53,10 +53,7 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _parameters(job: Job, tools: Toolbox) -> Mapping[str, object]:
-    """With what people said of the speakers, and the voices that the owner has enrolled, as they are now."""
-    said = all_said(made.change for made in tools.ledger.corrections_of_job(job.id) if made.applies)
-    voices = tools.ledger.known_voices(job.owner_id)
-    own = {**analyze_parameters(job.options), "said": to_json(said), "voices": to_json_list(voices)}
+    own = {**analyze_parameters(job.options), **speaker_parameters(job, tools)}
     return {**own, "language_model": coach_parameters(tools.language_model)}
 
 

@@ -11,7 +11,7 @@ SOFT_SHUTDOWN_S = 280  # after SIGQUIT: longer than the hard limit, shorter than
 
 
 def make_app(settings: Settings) -> Celery:
-    app = Celery("vibeinsight", broker=broker_url(settings), include=[*TASKS, "workers.signals"])
+    app = Celery("vibeinsight", broker=broker_url(settings), include=[*TASKS, "workers.enrol", "workers.signals"])
     app.conf.update(
         # -- delivery: a copy of a message is dropped by the claim, so late acknowledgement costs nothing
         task_acks_late=True,  # a worker that dies whole leaves its messages to others

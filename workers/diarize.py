@@ -19,13 +19,18 @@ def _run(context: StageContext) -> StageOutput:
         context.file(Stage.PREPROCESS, prepared.mix.file),
         options=context.job.options,
         diarizer=context.tools.diarizer,
+        embedder=context.tools.embedder,
         tick=context.tick,
     )
     return StageOutput(document)
 
 
 def _parameters(job: Job, tools: Toolbox) -> Mapping[str, object]:
-    return {"speakers": job.options.speakers, "diarizer": asdict(tools.diarizer.provenance)}
+    return {
+        "speakers": job.options.speakers,
+        "diarizer": asdict(tools.diarizer.provenance),
+        "voices": tools.embedder.model,
+    }
 
 
 WORK = StageWork(_run, _parameters)

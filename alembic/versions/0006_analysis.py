@@ -61,6 +61,7 @@ def create_voices() -> None:
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("origin", sa.Text, nullable=False),
         sa.Column("embedding", VECTOR),
+        sa.Column("telephone", VECTOR),
         sa.Column("model", sa.Text),
         sa.Column("speech_s", sa.Double),
         sa.Column("error", JSONB),

@@ -10,14 +10,18 @@ from types import MappingProxyType
 import numpy as np
 
 from shared.domain.ids import SpeakerId, VoiceId
-from shared.domain.speakers import KnownVoice, VoiceMatch
+from shared.domain.speakers import TELEPHONE, KnownVoice, VoiceMatch
 from shared.domain.transcript import Diarization
 
-SAME_VOICE = 0.5  # cosine from which on a speaker is taken for the enrolled person
-CERTAINTY_STEP = 0.07  # cosine that makes the odds e times better
-LEAD = 0.08  # over the next voice of the owner: nearer than this, nobody can say which of the two it is
+# Cosine from which on a speaker is taken for the enrolled person: in the full band, and in a telephone's, where
+# strangers too are alike.
+SAME_VOICE, SAME_VOICE_TELEPHONE = 0.6, 0.78
+CERTAINTY_STEP, CERTAINTY_STEP_TELEPHONE = 0.06, 0.03  # cosine that makes the odds e times better
+LEAD = 0.05  # over the next voice of the owner: nearer than this, nobody can say which of the two it is
 
-MATCHING: Mapping[str, float] = MappingProxyType({"same_voice": SAME_VOICE, "lead": LEAD})
+MATCHING: Mapping[str, float] = MappingProxyType(
+    {"same_voice": SAME_VOICE, "same_voice_telephone": SAME_VOICE_TELEPHONE, "lead": LEAD}
+)
 
 
 def match_voices(diarization: Diarization | None, voices: Sequence[KnownVoice]) -> dict[SpeakerId, VoiceMatch]:
@@ -34,7 +38,11 @@ def match_voices(diarization: Diarization | None, voices: Sequence[KnownVoice]) 
     found: dict[SpeakerId, VoiceMatch] = {}
     for (speaker, voice_id), score in sorted(scores.items(), key=lambda pair: -pair[1]):
         taken = speaker in found or voice_id in {match.voice for match in found.values()}
-        if score >= SAME_VOICE and not taken and not _rivalled(speaker, named[voice_id], scores, named):
+        if (
+            score >= _limit(diarization.embedding_model)
+            and not taken
+            and not _rivalled(speaker, named[voice_id], scores, named)
+        ):
             found[speaker] = _match(named[voice_id], score)
     return found
 
@@ -52,8 +60,14 @@ def _rivalled(
 
 
 def _match(voice: KnownVoice, score: float) -> VoiceMatch:
-    return VoiceMatch(voice.id, voice.label, voice.role, round(score, 4), _confidence(score))
+    return VoiceMatch(voice.id, voice.label, voice.role, round(score, 4), _confidence(score, voice.model))
 
 
-def _confidence(score: float) -> float:
-    return round(1 / (1 + math.exp(-(score - SAME_VOICE) / CERTAINTY_STEP)), 2)
+def _limit(model: str | None) -> float:
+    return SAME_VOICE_TELEPHONE if (model or "").endswith(TELEPHONE) else SAME_VOICE
+
+
+def _confidence(score: float, model: str) -> float:
+    """Even odds at the limit."""
+    step = CERTAINTY_STEP_TELEPHONE if model.endswith(TELEPHONE) else CERTAINTY_STEP
+    return round(1 / (1 + math.exp(-(score - _limit(model)) / step)), 2)

@@ -1,13 +1,15 @@
 """The diarize stage: who spoke when, from the channels where they tell, else by ear."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from pipelines.audio.voiceprints import prints_of_speakers
 from shared.domain.audio import PreparedAudio, Track
 from shared.domain.ids import SpeakerId
 from shared.domain.job import JobOptions
 from shared.domain.transcript import Diarization, Provenance, SpeakerTurn
-from shared.ports.speech import Diarizer
+from shared.ports.speech import Diarizer, SpeakerEmbedder
 from shared.ports.tick import Tick
 
 BY_CHANNEL = Provenance(provider="vibeinsight", model="voice activity by channel", version="1")
@@ -15,14 +17,28 @@ PAUSE_S = 0.3  # a pause of this length ends a turn
 
 
 def diarize(
-    prepared: PreparedAudio, audio: Path, *, options: JobOptions, diarizer: Diarizer, tick: Tick
+    prepared: PreparedAudio,
+    audio: Path,
+    *,
+    options: JobOptions,
+    diarizer: Diarizer,
+    tick: Tick,
+    embedder: SpeakerEmbedder | None = None,
 ) -> Diarization:
-    """`audio` is the mono mix. Channels that carry one person each need no ear at all."""
-    if prepared.channels:
-        return by_channel(prepared.channels)
-    if not prepared.mix.speech:
+    """`audio` is the mono mix. Channels that carry one person each need no ear at all.
+
+    `embedder` gives each speaker a vector by which they can be found in other recordings.
+    """
+    if not prepared.channels and not prepared.mix.speech:
         return Diarization((), (), (), {}, None, diarizer.provenance)
-    return diarizer.diarize(audio, speakers=options.speakers, tick=tick)
+    if prepared.channels:
+        spoken = by_channel(prepared.channels)
+    else:
+        spoken = diarizer.diarize(audio, speakers=options.speakers, tick=tick)
+    if embedder is None:
+        return spoken
+    embeddings, model = prints_of_speakers(audio, spoken.exclusive, embedder)
+    return replace(spoken, embeddings=embeddings, embedding_model=model)
 
 
 def by_channel(channels: Sequence[Track]) -> Diarization:

@@ -97,12 +97,14 @@ class Source:
 class JobOptions:
     """What the caller may choose. `None` means: find out."""
 
-    language: str | None = None  # ISO 639-1 (ja, en, zh …)
+    language: str | None = None  # ISO 639-1 (ja, en, zh …); zh-TW and zh-CN also choose the script
     report_language: str | None = None  # ja, en or zh-TW; None: the recording's
     speakers: int | None = 2  # 1-on-1 unless said otherwise; None: estimate
     roles: tuple[str, ...] = ()  # roles in order of first speech, or of channel: ("coach", "client")
     denoise: bool = False  # afftdn before recognition
     spoken_summary: bool = True
+    remember_clients: bool = False  # keep the client's voice, to find them again in this owner's other recordings
+    terms: tuple[str, ...] = ()  # names and words of this recording, beside the owner's glossary
     on_behalf_of: str | None = None  # whom the owner's service asked for; may read the job's row and progress
 
 

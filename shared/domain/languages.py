@@ -8,7 +8,15 @@ SPOKEN = frozenset(
 REPORTED = ("ja", "en", "zh-TW")
 
 
+_CHINESE = {"tw": "zh-TW", "hk": "zh-TW", "hant": "zh-TW", "cn": "zh-CN", "sg": "zh-CN", "hans": "zh-CN"}
+
+
 def spoken_language(tag: str) -> str | None:
-    """`ja`, `en-GB` or `zh_TW` to the code of the language alone; None for a language nobody here can recognise."""
-    code = tag.replace("_", "-").split("-")[0].lower()
+    """`ja` or `en-GB` to the code of the language alone; None for a language nobody here can recognise.
+
+    Of Chinese what says the script is kept: `zh_Hant` is zh-TW, `zh-SG` zh-CN, `zh` alone zh.
+    """
+    code, *rest = tag.replace("_", "-").lower().split("-")
+    if code == "zh":
+        return next((_CHINESE[part] for part in rest if part in _CHINESE), code)
     return code if code in SPOKEN else None

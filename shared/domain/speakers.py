@@ -53,6 +53,9 @@ class Correction:
     made_at: datetime
 
 
+TELEPHONE = "+telephone"  # behind a model's name: its vectors of voices in a telephone's band
+
+
 class VoiceStatus(StrEnum):
     PENDING = "pending"  # its sample has not been listened to yet
     READY = "ready"

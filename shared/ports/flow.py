@@ -3,13 +3,17 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from shared.domain.ids import RunId
+from shared.domain.ids import RunId, VoiceId
 from shared.domain.job import Stage
 
 
 class Doorbell(Protocol):
     def ring(self, runs: Iterable[tuple[Stage, RunId]]) -> int:
         """Announce runs; returns how many were announced. Never raises for a broker that is down."""
+        ...
+
+    def ring_voices(self, voices: Iterable[VoiceId]) -> int:
+        """The same for voices that wait to be listened to."""
         ...
 
     def ping(self) -> None:

@@ -2,6 +2,7 @@
 
 from shared.domain.job import Stage
 
+ENROL_TASK = "voice.enrol"  # on the diarize queue, whose workers have the networks for it
 UNROUTED = "unrouted"  # Celery's default queue: nobody consumes it, so a message in it is a mistake to be seen
 
 

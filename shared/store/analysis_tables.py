@@ -41,6 +41,7 @@ voices = Table(
     Column("origin", Text, nullable=False),  # sample: sent to be enrolled; speaker: taken from a job; remembered
     # Any length: vectors of another model have another. Only those of one model are ever compared.
     Column("embedding", VECTOR),
+    Column("telephone", VECTOR),  # the same voice in a telephone's band: the two are never compared
     Column("model", Text),
     Column("speech_s", Double),
     Column("error", JSONB),

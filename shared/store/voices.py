@@ -3,7 +3,7 @@
 Vectors are compared where the speakers are, in `pipelines/insight/voices.py`: an owner has few of them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from shared.domain.errors import Conflict, NotFound
 from shared.domain.ids import JobId, OwnerId, SpeakerId, VoiceId
 from shared.domain.insight import Role
-from shared.domain.speakers import KnownVoice, Voice, VoiceError, VoiceOrigin, VoiceStatus
+from shared.domain.speakers import TELEPHONE, KnownVoice, Voice, VoiceError, VoiceOrigin, VoiceStatus
 from shared.store.analysis_tables import voices
 from shared.store.changes import seconds, soon
 from shared.store.rows import AnyRow, from_json, to_json, uuid_or_missing
@@ -44,11 +44,19 @@ class NewVoice:
 
 @dataclass(frozen=True, slots=True)
 class Voiceprint:
-    """What listening gave. `embedding` is a unit vector."""
+    """What listening gave: unit vectors of the voice in the full band and in a telephone's."""
 
-    embedding: tuple[float, ...]
+    wide: tuple[float, ...] | None
+    telephone: tuple[float, ...] | None
     model: str
     speech_s: float
+
+
+def print_of_speaker(vector: tuple[float, ...], model: str, speech_s: float) -> Voiceprint:
+    """Of a recording's speaker only one band is known: the recording's."""
+    plain = model.removesuffix(TELEPHONE)
+    wide, telephone = (vector, None) if plain == model else (None, vector)
+    return Voiceprint(wide, telephone, plain, speech_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,12 @@ class Voices:
         with self._begin() as connection:
             return VoiceId(connection.execute(once.returning(voices.c.id)).scalar_one())
 
+    def forget_remembered(self, job_id: JobId, *, but: frozenset[SpeakerId]) -> None:
+        """Whom a later analysis of the same job does not take for a client."""
+        others = (voices.c.job_id == job_id, voices.c.speaker.not_in(but))
+        with self.database.begin() as connection:
+            connection.execute(delete(voices).where(*others))
+
     def get_voice(self, owner_id: OwnerId, voice_id: VoiceId) -> Voice:
         query = select(voices).where(voices.c.owner_id == owner_id, voices.c.id == uuid_or_missing(voice_id, "voice"))
         with self._begin() as connection:
@@ -102,12 +116,13 @@ class Voices:
             if not connection.execute(delete(voices).where(*mine)).rowcount:
                 raise NotFound(f"There is no voice {voice_id!r}")
 
-    def known_voices(self, owner_id: OwnerId) -> tuple[KnownVoice, ...]:
-        """Those that somebody can be recognised by, in a fixed order."""
-        ready = (voices.c.owner_id == owner_id, voices.c.status == VoiceStatus.READY)
+    def known_voices(self, owner_id: OwnerId, *, but_of: JobId) -> tuple[KnownVoice, ...]:
+        """Those that somebody can be recognised by, in a fixed order. A job does not learn from itself."""
+        elsewhere = voices.c.job_id.is_distinct_from(but_of)
+        ready = (voices.c.owner_id == owner_id, voices.c.status == VoiceStatus.READY, elsewhere)
         query = select(voices).where(*ready).order_by(voices.c.created_at, voices.c.id)
         with self._begin() as connection:
-            return tuple(_known(row) for row in connection.execute(query))
+            return tuple(known for row in connection.execute(query) for known in _known(row))
 
     # ---- the worker's side
 
@@ -172,7 +187,8 @@ def _row(owner_id: OwnerId, new: NewVoice, known: Voiceprint | None) -> dict[str
 def _print(known: Voiceprint) -> dict[str, Any]:
     return {
         "status": VoiceStatus.READY,
-        "embedding": list(known.embedding),
+        "embedding": known.wide and list(known.wide),
+        "telephone": known.telephone and list(known.telephone),
         "model": known.model,
         "speech_s": round(known.speech_s, 1),
         "sample_key": None,
@@ -199,9 +215,10 @@ def _voice(row: AnyRow) -> Voice:
     )
 
 
-def _known(row: AnyRow) -> KnownVoice:
-    return KnownVoice(VoiceId(row.id), row.label, Role(row.role), row.model, _vector(row.embedding))
-
-
-def _vector(values: Sequence[float]) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
+def _known(row: AnyRow) -> Iterator[KnownVoice]:
+    """One for each band: vectors of the two are as those of two models. Of a remembered voice the role was only
+    judged once, so it says who somebody is and not what they are."""
+    role = Role.UNKNOWN if row.origin == VoiceOrigin.REMEMBERED else Role(row.role)
+    for vector, model in ((row.embedding, row.model), (row.telephone, f"{row.model}{TELEPHONE}")):
+        if vector is not None:
+            yield KnownVoice(VoiceId(row.id), row.label, role, model, tuple(float(v) for v in vector))

@@ -1,5 +1,7 @@
 """The voice of one person as a unit vector: enrolment, and finding a person again in another recording."""
 
+from functools import cached_property
+
 import numpy as np
 
 from shared.adapters.diarization.checkpoint import CAMPPLUS
@@ -20,7 +22,11 @@ class CampplusEmbedder:
     """The SpeakerEmbedder port."""
 
     def __init__(self, settings: Settings) -> None:
-        self._network = VoiceNetwork(voice_weights(settings.model_cache), settings.engine_threads)
+        self._settings = settings
+
+    @cached_property
+    def _network(self) -> VoiceNetwork:
+        return VoiceNetwork(voice_weights(self._settings.model_cache), self._settings.engine_threads)
 
     @property
     def model(self) -> str:

@@ -22,7 +22,10 @@ def test_defaults_are_a_one_on_one_in_an_unknown_language() -> None:
     assert _options() == JobOptions(language=None, speakers=2, roles=(), denoise=False, spoken_summary=True)
 
 
-@pytest.mark.parametrize(("tag", "code"), [("ja", "ja"), ("ja-JP", "ja"), ("zh_TW", "zh"), ("EN", "en")])
+@pytest.mark.parametrize(
+    ("tag", "code"),
+    [("ja", "ja"), ("ja-JP", "ja"), ("zh_TW", "zh-TW"), ("zh-Hans", "zh-CN"), ("zh", "zh"), ("EN", "en")],
+)
 def test_language_is_reduced_to_its_code(tag: str, code: str) -> None:
     """Tags as browsers write them are understood."""
     assert _options(language=tag).language == code
