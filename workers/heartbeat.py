@@ -13,7 +13,9 @@ from shared.domain.errors import Cancelled, Fenced, StorageUnavailable
 from shared.store.runs import Claim, Hold, RunLedger
 from workers.pulse import PULSE
 
-REPORT_S = 1.0  # a progress row a second is the most there may be
+LOOK_S = 1.0  # how late a cancel is seen; a progress row a second is the most there may be
+FIRST_REPORT_S = 0.2  # what is over by then is told of by its commit
+GRACE_S = 2.0  # a window of recognition takes a second: work that has not stopped by then is stuck, or cannot be told
 AHEAD = 0.9  # of what is left of a run may be shown as done before its work says so
 JOIN_S = 10.0  # longer than one transaction takes; the thread is a daemon and cannot hold up the process
 
@@ -23,9 +25,18 @@ log = structlog.get_logger(__name__)
 class Heartbeat:
     """`with Heartbeat(...) as beat:` the lease is held; `beat.tick(done_s)` is the work's Tick."""
 
-    def __init__(self, runs: RunLedger, claim: Claim, *, lease_s: float, beat_s: float) -> None:
+    def __init__(
+        self,
+        runs: RunLedger,
+        claim: Claim,
+        *,
+        lease_s: float,
+        beat_s: float,
+        leave: Callable[[Claim], object] | None = None,
+    ) -> None:
         self._runs, self._claim = runs, claim
         self._lease_s, self._beat_s = lease_s, beat_s
+        self._leave = leave  # ends this process: for work that does not stop by itself
         self._cost = cost_of(claim.run.stage, claim.costs, claim.audio_s or 0.0)
         self._hold = Hold.HELD
         self._done_s, self._ticked_at = 0.0, time.monotonic()
@@ -62,13 +73,23 @@ class Heartbeat:
 
     def _run(self) -> None:
         next_beat = time.monotonic() + self._beat_s
+        if self._stop.wait(min(FIRST_REPORT_S, self._beat_s)):
+            return
         while self._hold is Hold.HELD:
             self._guarded(self._report)
-            if self._stop.wait(min(REPORT_S, self._beat_s)):
+            if self._stop.wait(min(LOOK_S, self._beat_s)):
                 return
             if time.monotonic() >= next_beat:
                 next_beat = time.monotonic() + self._beat_s
                 self._guarded(self._beat)
+            else:
+                self._guarded(self._look)
+        if not self._stop.wait(GRACE_S) and self._leave is not None:
+            log.warning("run.stuck", reason=self._hold.value)
+            self._leave(self._claim)
+
+    def _look(self) -> None:
+        self._hold = self._runs.look(self._claim)
 
     def _beat(self) -> None:
         self._hold = self._runs.beat(self._claim, self._lease_s)

@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -26,11 +26,23 @@ def workdir(token: str) -> Iterator[Path]:
 
 
 def remove_abandoned() -> int:
-    """Folders of processes that were killed."""
+    """Folders of processes that were killed, and who still works in them: a decoder outlives its parent."""
     abandoned = [folder for folder in FOLDERS.glob("*-*") if not _alive(folder)]
+    if abandoned:
+        _end_orphans(abandoned)
     for folder in abandoned:
         shutil.rmtree(folder, ignore_errors=True)
     return len(abandoned)
+
+
+def _end_orphans(folders: list[Path]) -> None:
+    """Known by the folder in their command line; each has a group of its own."""
+    named = tuple(f"{folder}/" for folder in folders)
+    for process in psutil.process_iter(["cmdline", "uids"]):
+        words = process.info["cmdline"] or ()
+        if any(name in word for word in words for name in named) and process.info["uids"].real == os.getuid():
+            with suppress(psutil.Error):
+                process.kill()
 
 
 def _alive(folder: Path) -> bool:

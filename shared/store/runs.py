@@ -4,7 +4,7 @@ Every change names the token of the claim: a worker that lost its run to another
 the job first, then the run, so that nobody waits in a circle.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from time import monotonic
@@ -17,10 +17,10 @@ from sqlalchemy.dialects.postgresql import insert
 from shared.domain.errors import Cancelled, Fenced
 from shared.domain.graph import NEEDS
 from shared.domain.ids import JobId, RunId
-from shared.domain.job import Job, JobError, JobWarning, Priority, RunStatus, Stage, StageRun, StoredFile
+from shared.domain.job import Job, JobError, JobStatus, JobWarning, Priority, RunStatus, Stage, StageRun, StoredFile
 from shared.observe.traces import current_traceparent
 from shared.store.changes import seconds
-from shared.store.costs import recent_costs
+from shared.store.costs import CostMemory
 from shared.store.flow import Costs, Flow, Rules, Runs
 from shared.store.jobs import job_row
 from shared.store.progress import lock_job
@@ -78,6 +78,7 @@ class RunLedger:
     def __init__(self, database: Database, rules: Rules) -> None:
         self.database = database
         self.rules = rules
+        self._costs = CostMemory()
 
     def claim(
         self, hint: RunId, *, message_id: str, lease_s: float, least: Priority = Priority.INTERACTIVE
@@ -92,16 +93,49 @@ class RunLedger:
             row = take(connection, hint, hold, least=least.rank)
             if row is None and least.rank:
                 row = take(connection, hint, hold)
-            return None if row is None else _read_claim(connection, run_of(row), hold.token, row.traceparent)
+            return None if row is None else self._read_claim(connection, run_of(row), hold.token, row.traceparent)
+
+    def _read_claim(self, connection: Connection, run: StageRun, token: str, led_here: str | None) -> Claim:
+        row = job_row(connection, run.job_id)
+        return Claim(
+            run=run,
+            token=token,
+            job=job_of(row),
+            audio_s=_run_audio_s(run, row.audio_s, row.shard_s),
+            costs=self._costs.of(connection, row.audio_s),
+            upstream=_upstream(connection, run),
+            failed=_failed(connection, run.job_id),
+            traceparent=row.traceparent,
+            led_here=led_here,
+        )
 
     def beat(self, claim: Claim, lease_s: float) -> Hold:
         """Renew the lease; learn whether there still is one."""
         renewed = update(stage_runs).where(*_ours(claim)).values(lease_until=func.now() + seconds(lease_s))
         with self.database.begin() as connection:
-            if connection.execute(renewed).rowcount:
-                return Hold.HELD
-            status = connection.execute(select(stage_runs.c.status).where(_same(claim))).scalar_one_or_none()
-        return Hold.CANCELLED if status in (RunStatus.CANCELLED, None) else Hold.LOST
+            return Hold.HELD if connection.execute(renewed).rowcount else _look(connection, claim)
+
+    def look(self, claim: Claim) -> Hold:
+        """Whether there still is a lease: a read by primary key, and cheap enough for every second."""
+        with self.database.begin() as connection:
+            return _look(connection, claim)
+
+    def clear(self, claim: Claim, delete_prefix: Callable[[str], object]) -> None:
+        """Deletes the objects that a run has left and no row names, when its job was cancelled or deleted.
+
+        The job's lock is held meanwhile: a retry, whose objects have the same names, comes before or after.
+        """
+        run, job_id = claim.run, claim.job.id
+        kept = (artefacts.c.job_id == job_id, artefacts.c.stage == run.stage, artefacts.c.shard == run.shard)
+        with self.database.begin() as connection:
+            job = lock_job(connection, job_id)
+            if job is None:
+                delete_prefix(f"jobs/{job_id}/")
+            elif (
+                job.status == JobStatus.CANCELLED
+                and not connection.execute(select(artefacts.c.stage).where(*kept)).all()
+            ):
+                delete_prefix(f"jobs/{job_id}/{run.stage}/{run.shard}/")
 
     def report(self, claim: Claim, done_s: float, *, wait: bool = False, saving: bool = False) -> None:
         """Progress of this run. Without `wait` it is left out while somebody else changes the job."""
@@ -174,6 +208,13 @@ def _queued_again(error: JobError, delay_s: float) -> dict[str, Any]:
     }
 
 
+def _look(connection: Connection, claim: Claim) -> Hold:
+    now = connection.execute(select(stage_runs.c.status, stage_runs.c.token).where(_same(claim))).one_or_none()
+    if now is None or now.status == RunStatus.CANCELLED:
+        return Hold.CANCELLED
+    return Hold.HELD if now.status == RunStatus.RUNNING and now.token == claim.token else Hold.LOST
+
+
 def _same(claim: Claim) -> ColumnElement[bool]:
     return stage_runs.c.id == claim.run.id
 
@@ -193,21 +234,6 @@ def _end_run(connection: Connection, claim: Claim, columns: dict[str, Any]) -> b
     if now is None or now.status == RunStatus.CANCELLED:
         raise Cancelled(f"Run {claim.run.id} was cancelled")
     raise Fenced(f"Run {claim.run.id} belongs to another worker")
-
-
-def _read_claim(connection: Connection, run: StageRun, token: str, led_here: str | None) -> Claim:
-    row = job_row(connection, run.job_id)
-    return Claim(
-        run=run,
-        token=token,
-        job=job_of(row),
-        audio_s=_run_audio_s(run, row.audio_s, row.shard_s),
-        costs=recent_costs(connection, row.audio_s),
-        upstream=_upstream(connection, run),
-        failed=_failed(connection, run.job_id),
-        traceparent=row.traceparent,
-        led_here=led_here,
-    )
 
 
 def _upstream(connection: Connection, run: StageRun) -> tuple[tuple[Stage, int, str], ...]:

@@ -62,7 +62,7 @@ FROM (
 """)  # noqa: S608
 # `least` leaves priorities out that go before it. The run at the head gives its turn to the owner's run that is
 # chosen, and takes that one's turn instead.
-_TAKE = text("""
+TAKE = text("""
 WITH asked AS MATERIALIZED (
     SELECT r.stage FROM stage_runs AS r
     WHERE r.id = CAST(:hint AS uuid) AND NOT EXISTS (SELECT FROM queues AS q WHERE q.stage = r.stage)
@@ -116,7 +116,7 @@ def line_up(connection: Connection, owner_id: str, run_ids: list[RunId]) -> None
 
 def take(connection: Connection, hint: RunId, hand: Hand, *, least: int = 0) -> AnyRow | None:
     """Claims the run whose turn it is in the stage of `hint`; None when there is none, or the queue is paused."""
-    return connection.execute(_TAKE, {"hint": hint, "least": least} | asdict(hand)).one_or_none()
+    return connection.execute(TAKE, {"hint": hint, "least": least} | asdict(hand)).one_or_none()
 
 
 def not_before_others() -> dict[str, ColumnElement[Any]]:
