@@ -1,5 +1,6 @@
 """What the report shows, in words: a result document turned into labels and figures for the templates."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,11 +10,12 @@ from pipelines.insight.charts import ShareChart, TurnChart, share_chart, turn_ch
 from pipelines.text.exports import paragraph_text, paragraphs
 from pipelines.text.labels import clock, speaker_names
 from shared.domain.ids import SpeakerId
-from shared.domain.insight import Skill, SpeakerMetrics
+from shared.domain.insight import Basis, Skill, SpeakerMetrics
 from shared.domain.result import ResultDocument
 
 MOST_EVENTS = 40  # a page of moments; all of them are in the JSON document
 COLOURS = 6  # of speakers in the style sheet; with more they come round again
+SKILLS = ("listening", "questioning", "empathy", "feedback")
 _RATIOS = ("coach_speaking_ratio", "client_speaking_ratio")
 _SECONDS = ("overlap_s", "silence_s", "median_floor_transfer_offset_s", "patience_s", "think_time_s")
 
@@ -34,6 +36,13 @@ class ShareView:
     name: str
     share: float
     shown: str
+
+
+@dataclass(frozen=True, slots=True)
+class CodesView:
+    phases: list[tuple[str, str]]  # from when to when, name
+    moves: list[tuple[str, int]]  # kind, how often suggested
+    markers: list[tuple[str, str, str, str]]  # time, number, meaning, quotation
 
 
 @dataclass(frozen=True)
@@ -79,8 +88,14 @@ class ReportView:
 
     def skills(self) -> list[SkillView]:
         skills = self.document.report.coaching_skills
-        named = {name: getattr(skills, name) for name in ("listening", "questioning", "empathy", "feedback")}
+        named = {name: getattr(skills, name) for name in SKILLS}
         return [self._skill(name, skill) for name, skill in named.items()]
+
+    def skills_note(self) -> str:
+        """By what the scores were made."""
+        made_by = {self.document.report.basis.get(f"coaching_skills.{name}", Basis.RULES) for name in SKILLS}
+        key = "_mixed" if len(made_by) > 1 else "_model" if Basis.MODEL in made_by else ""
+        return self.texts.texts[f"report.skills_note{key}"]
 
     def _skill(self, name: str, skill: Skill) -> SkillView:
         scored = skill.score is not None and skill.confidence is not None
@@ -101,6 +116,22 @@ class ReportView:
             (p.title, p.text, "" if p.start_s is None else self.at(p.start_s), p.quote or "")
             for p in self.document.report.prescriptions
         ]
+
+    def codes(self) -> CodesView | None:
+        """What a model suggests of phases, moves and markers; None without one."""
+        codes = self.document.report.codes
+        if codes is None:
+            return None
+        return CodesView(
+            phases=[
+                (f"{self.at(span.start_s)} – {self.at(span.end_s)}", self.texts.text(f"phase.{span.phase}"))
+                for span in codes.phases
+            ],
+            moves=[
+                (self.texts.text(f"move.{kind}"), count) for kind, count in Counter(m.kind for m in codes.moves).items()
+            ],
+            markers=[(self.at(m.start_s), m.marker, m.meaning, m.quote) for m in codes.markers],
+        )
 
     def metrics(self) -> list[tuple[str, str]]:
         metrics = self.document.metrics
