@@ -19,6 +19,7 @@ from api.webhook_address import check_address
 from shared.domain.errors import EmptyFile, InvalidInput, PayloadTooLarge, VibeInsightError
 from shared.domain.ids import OwnerId
 from shared.domain.records import Upload
+from shared.guard.sniff import HEAD_BYTES, refuse_other_kinds
 from shared.toolbox import Toolbox
 
 FORM_OVERHEAD_BYTES = 1024 * 1024  # boundaries, part headers and fields around the file
@@ -109,7 +110,9 @@ class Receiver:
         return self.tools.ledger.create_upload(self.owner, filename=filename, content_type=content_type, bytes=0)
 
     def _put(self, upload: Upload, reader: FileReader) -> None:
-        self.tools.objects.put_stream(upload.key, io.BufferedReader(reader, PIECE_BYTES), upload.content_type)
+        content = io.BufferedReader(reader, PIECE_BYTES)
+        refuse_other_kinds(content.peek(HEAD_BYTES))
+        self.tools.objects.put_stream(upload.key, content, upload.content_type)
 
     def _complete_row(self, upload: Upload, size: int) -> Upload:
         return self.tools.ledger.complete_upload(self.owner, upload.id, bytes=size)

@@ -10,9 +10,10 @@ from api.intake import check_size
 from api.openapi import problems
 from api.receive import discard_upload
 from api.schemas import CompleteIn, PartOut, UploadIn, UploadOut
-from shared.domain.errors import Conflict, EmptyFile, InvalidInput, NotFound, PayloadTooLarge, SourceTooLarge
+from shared.domain.errors import Conflict, EmptyFile, InvalidInput, NotAudio, NotFound, PayloadTooLarge, SourceTooLarge
 from shared.domain.ids import OwnerId
 from shared.domain.records import Upload
+from shared.guard.sniff import HEAD_BYTES, refuse_other_kinds
 from shared.ports.store import ObjectFacts
 from shared.toolbox import Toolbox
 
@@ -121,9 +122,19 @@ def _finish(tools: Toolbox, upload: Upload, etags: list[str]) -> ObjectFacts:
         raise Conflict("The bytes have not arrived; PUT them to the address first", upload_id=upload.id) from error
 
 
+def _refuse_other_kinds(tools: Toolbox, upload: Upload) -> None:
+    last = min(HEAD_BYTES, upload.bytes) - 1
+    try:
+        refuse_other_kinds(b"".join(tools.objects.stream(upload.key, 0, last)))
+    except NotAudio:
+        discard_upload(tools, upload)
+        raise
+
+
 def _check_arrived(tools: Toolbox, upload: Upload, facts: ObjectFacts) -> None:
-    """Somebody who declared little and sent much gets neither."""
+    """Somebody who declared little and sent much gets neither; what is certainly no recording is not kept."""
     if facts.bytes == upload.bytes:
+        _refuse_other_kinds(tools, upload)
         return
     discard_upload(tools, upload)
     raise Conflict(

@@ -19,6 +19,7 @@ from av.container import InputContainer
 from shared.adapters.ffmpeg_process import DecodeLog, run_decoder
 from shared.domain.audio import SAMPLE_RATE_HZ, MediaFacts
 from shared.domain.errors import EmptyFile, NoAudioTrack, NotAudio, SetupError, TruncatedMedia
+from shared.guard.sniff import HEAD_BYTES, refuse_other_kinds
 from shared.ports.media import Decoded
 from shared.settings import Settings
 
@@ -82,6 +83,8 @@ def ffmpeg_binary() -> str:
 def _opened(path: Path) -> Iterator[InputContainer]:
     if path.stat().st_size == 0:
         raise EmptyFile("The file is empty: nothing was recorded, or the upload ended before it began")
+    with path.open("rb") as file:
+        refuse_other_kinds(file.read(HEAD_BYTES))
     try:
         container = av.open(f"file:{path}", options=_INPUT)
     except (av.FFmpegError, ValueError) as error:

@@ -1,22 +1,34 @@
 """One ffmpeg process under control: progress out of it, a time limit over it, and its end when the work must stop."""
 
 import errno
+import math
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import IO
 
 from shared.domain.errors import DecoderLost, DecodeTimedOut, SetupError, StorageUnavailable
 
-_MEMORY_BYTES = 1024**3  # a decode takes 80 MB; a hostile file must not take the worker along
+# A hostile file must not take the worker along. A decode takes 80 MB of memory and a dozen files.
+_LIMITS = {
+    resource.RLIMIT_DATA: 1024**3,
+    resource.RLIMIT_AS: 4 * 1024**3,  # libraries and threads' stacks count here too
+    resource.RLIMIT_FSIZE: 1024**3,  # of one output: 2.5 hours at 16 kHz and 16 bits are 288 MB before compression
+    resource.RLIMIT_NOFILE: 64,
+    resource.RLIMIT_CORE: 0,  # memory with somebody's voice in it stays off the disk
+}
+_CORES = 4  # a decode's threads: a processor second of each passes in a second
 _KILLED = -signal.SIGKILL  # a hostile file makes it abort or fault, never this
 _NO_ROOM = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE)
+_JAIL_TRY_S = 5.0
 _LOG_BYTES = 64_000  # of its complaints; a damaged file makes one a frame
 
 
@@ -50,13 +62,16 @@ def _running(
     command: list[str], complaints: IO[bytes], time_limit_s: float
 ) -> Iterator[tuple[subprocess.Popen[str], threading.Event]]:
     """A process group of its own, so that a signal to the worker leaves the ending to us."""
+    if shutil.which(command[0]) is None:  # asked here, for the jail in front of it would only say that it failed
+        raise SetupError("ffmpeg cannot be started (no such program): see $FFMPEG_BINARY and PATH")
     try:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True, process_group=0)
+        jailed = [*without_network(), *command]
+        process = subprocess.Popen(jailed, stdout=subprocess.PIPE, stderr=complaints, text=True, process_group=0)
     except OSError as error:
         if error.errno in _NO_ROOM:
             raise DecoderLost("The machine has no room for a decoder at the moment; it is tried again") from error
         raise SetupError(f"ffmpeg cannot be started ({error.strerror}): see $FFMPEG_BINARY and PATH") from error
-    resource.prlimit(process.pid, resource.RLIMIT_DATA, (_MEMORY_BYTES, _MEMORY_BYTES))
+    _limit(process.pid, math.ceil(time_limit_s) * _CORES)
     expired = threading.Event()
 
     def expire() -> None:
@@ -71,6 +86,26 @@ def _running(
         timer.cancel()
         _kill(process)
         process.communicate()
+
+
+def _limit(process_id: int, cpu_s: int) -> None:
+    for kind, most in {**_LIMITS, resource.RLIMIT_CPU: cpu_s}.items():
+        with suppress(ProcessLookupError):  # it has ended already
+            resource.prlimit(process_id, kind, (most, most))
+
+
+@cache
+def without_network() -> tuple[str, ...]:
+    """A command in front of another that leaves it no network but an unused loopback, where the system permits it.
+
+    Where not, the whitelist of protocols alone keeps ffmpeg to the file.
+    """
+    jail = ("unshare", "--user", "--map-current-user", "--net", "--")
+    try:
+        done = subprocess.run([*jail, "true"], capture_output=True, timeout=_JAIL_TRY_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return jail if done.returncode == 0 else ()
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

@@ -1,6 +1,10 @@
 """Recordings from https addresses: streamed to disk, resumed after a dropped connection, bounded in size and time.
 
 No message shows more of an address than its host: path and query may hold a signature.
+
+How long an address that does not answer can take: a refusal or a dropped connection is tried four times within
+seconds, a silence of `fetch_timeout_s` (10 s) once. The rest is the ledger's: its five attempts wait 5, 15, 45 and
+135 s between them, so that a hanging address costs a worker 50 s and its job fails after about four minutes.
 """
 
 import hashlib
@@ -140,7 +144,9 @@ class _Download:
 
 def _retrying(download: _Download, deadline: Deadline) -> Retrying:
     def spent(state: RetryCallState) -> bool:
-        return download.fruitless >= _FRUITLESS_TRIES or deadline.passed
+        error = state.outcome.exception() if state.outcome else None
+        silent = isinstance(error, SourceUnavailable) and bool(error.details.get("silent"))
+        return download.fruitless >= (1 if silent else _FRUITLESS_TRIES) or deadline.passed
 
     return Retrying(
         stop=spent,
@@ -162,7 +168,7 @@ def _explained(host: str, silence_s: float, deadline: Deadline) -> Iterator[None
     except httpx.TimeoutException as error:
         if deadline.passed:
             raise SourceUnavailable(f"The download from {host} took too long and was given up") from error
-        raise SourceUnavailable(f"{host} was silent for {silence_s:g} s") from error
+        raise SourceUnavailable(f"{host} was silent for {silence_s:g} s", silent=True) from error
     except httpx.HTTPError as error:
         raise SourceUnavailable(f"The connection to {host} failed or was dropped") from error
 

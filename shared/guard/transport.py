@@ -44,6 +44,7 @@ class GuardedTransport(httpx.BaseTransport):
         self._pool = httpcore.ConnectionPool(
             ssl_context=certificates or httpx.create_ssl_context(),
             network_backend=_PinningBackend(guard, deadline),
+            max_keepalive_connections=0,  # one that its server is just closing would fail the next request
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

@@ -101,9 +101,11 @@ def test_what_is_not_there_is_asked_for_once(tmp_path: Path) -> None:
 
 
 def test_a_server_that_hangs_is_given_up(tmp_path: Path) -> None:
-    """Silence counts from the last byte."""
-    with scripted(lambda to, n: time.sleep(0.5)) as server, pytest.raises(SourceUnavailable, match="silent"):
-        _fetch(server, tmp_path)
+    """After one silence: the next try is the ledger's, minutes later, and holds no worker meanwhile."""
+    with scripted(lambda to, n: time.sleep(0.5)) as server:
+        with pytest.raises(SourceUnavailable, match="silent"):
+            _fetch(server, tmp_path)
+        assert len(server.asked) == 1
 
 
 def test_a_port_where_nobody_listens(free_port: int, tmp_path: Path) -> None:
