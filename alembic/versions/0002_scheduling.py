@@ -21,6 +21,19 @@ TURN_INDEXES = (
 # A queue's dead entries lie where the next claim looks first; a fifth of the table is too many to wait for.
 VACUUM_EARLY = "autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02"
 
+# While a deploy is under way the version before this one still writes runs, and does not know the column.
+FILL_OWNER = """
+CREATE FUNCTION stage_run_owner() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    SELECT owner_id INTO new.owner_id FROM public.jobs WHERE id = new.job_id;
+    RETURN new;
+END $$
+"""
+ON_INSERT = """
+CREATE TRIGGER stage_run_owner BEFORE INSERT ON stage_runs
+    FOR EACH ROW WHEN (new.owner_id IS NULL) EXECUTE FUNCTION stage_run_owner()
+"""
+
 
 def upgrade() -> None:
     op.add_column("owners", sa.Column("settings", JSONB, nullable=False, server_default=EMPTY))
@@ -47,6 +60,8 @@ def add_turns() -> None:
     op.add_column("stage_runs", sa.Column("owner_id", sa.Uuid(as_uuid=False)))
     op.execute("UPDATE stage_runs SET owner_id = jobs.owner_id FROM jobs WHERE jobs.id = stage_runs.job_id")
     op.alter_column("stage_runs", "owner_id", nullable=False)
+    op.execute(FILL_OWNER)
+    op.execute(ON_INSERT)
     op.add_column("stage_runs", sa.Column("priority", sa.SmallInteger, nullable=False, server_default=ZERO))
     op.add_column("stage_runs", sa.Column("turn", sa.BigInteger, nullable=False, server_default=ZERO))
     op.add_column("stage_runs", sa.Column("job_turn", sa.BigInteger, nullable=False, server_default=ZERO))
@@ -82,6 +97,8 @@ def downgrade() -> None:
     for name, _ in TURN_INDEXES:
         op.drop_index(name, "stage_runs")
     op.create_index("stage_runs_due_idx", "stage_runs", ["ring_at"], postgresql_where=sa.text("status = 'queued'"))
+    op.execute("DROP TRIGGER stage_run_owner ON stage_runs")
+    op.execute("DROP FUNCTION stage_run_owner()")
     for column in ("ready", "job_turn", "turn", "priority", "owner_id"):
         op.drop_column("stage_runs", column)
     op.drop_column("jobs", "deduped_from")
