@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +19,7 @@ from shared.domain.errors import NotFound, SetupError, VibeInsightError
 from shared.domain.ids import JobId, OwnerId
 from shared.domain.job import JobStatus, Stage
 from shared.domain.operation import ENDED, Filter
-from shared.settings import load_settings
+from shared.settings import Settings, load_settings
 from shared.toolbox import Toolbox
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ FAILED, MISUSED, NOT_YET = 1, 2, 3
 LOOK_EVERY_S = 0.5  # at a queue that drains
 UNITS_S = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 MOST = 1_000_000  # "all": a purge and a replay work through whatever is chosen
+
+
+_given: ContextVar[Settings | None] = ContextVar("settings", default=None)
 
 
 class Buried(StrEnum):
@@ -183,13 +187,23 @@ def register(app: typer.Typer) -> None:
         app.command(rich_help_panel="For the operator")(command)
 
 
+@contextmanager
+def on(settings: Settings) -> Iterator[None]:
+    """Commands inside work with these settings instead of the environment's."""
+    token = _given.set(settings)
+    try:
+        yield
+    finally:
+        _given.reset(token)
+
+
 # ---- what they are made of
 
 
 @contextmanager
 def _tools() -> Iterator[Toolbox]:
     """The operator is whoever may reach the database and the broker: no key, no owner."""
-    settings = load_settings()
+    settings = _given.get() or load_settings()
     if settings.database_url is None or settings.redis_url is None:
         raise SetupError(
             "The operator's commands work on the ledger itself: set VIBEINSIGHT_DATABASE_URL and VIBEINSIGHT_REDIS_URL"

@@ -36,6 +36,7 @@ class LedgerCollector(Collector):
         paused = dict.fromkeys(self._reader.paused(), 1.0)
         yield self._by_stage("vibeinsight_queue_paused", "1 while nobody may take from the stage's queue", paused)
         yield self._buried()
+        yield self._chores()
         yield GaugeMetricFamily("active_processing_jobs", "Jobs under way", value=self._reader.active_jobs())
 
     def _open_runs(self) -> Iterable[Metric]:
@@ -61,6 +62,14 @@ class LedgerCollector(Collector):
         for stage in Stage:
             for status in BURIED:
                 family.add_metric([stage, status], found.get((stage, status), 0))
+        return family
+
+    def _chores(self) -> Metric:
+        family = GaugeMetricFamily(
+            "vibeinsight_chore_failures", "How often in a row a chore of the steward has failed", labels=["chore"]
+        )
+        for name, failures in self._reader.chore_failures().items():
+            family.add_metric([name], failures)
         return family
 
     def _by_stage(self, name: str, told: str, found: dict[Stage, float]) -> Metric:

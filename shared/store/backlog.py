@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, func, select
 
 from shared.domain.job import JobStatus, RunStatus, Stage
 from shared.store.changes import OPEN_RUNS
+from shared.store.keeping_tables import chores
 from shared.store.queue_tables import queues
 from shared.store.session import Database
 from shared.store.tables import jobs, stage_runs
@@ -54,6 +55,12 @@ class BacklogReader:
     def paused(self) -> set[Stage]:
         with self.database.begin() as connection:
             return {Stage(stage) for stage in connection.execute(select(queues.c.stage)).scalars()}
+
+    def chore_failures(self) -> dict[str, int]:
+        """Of each of the steward's chores: how often in a row it has failed."""
+        with self.database.begin() as connection:
+            rows = connection.execute(select(chores.c.name, chores.c.failures)).all()
+        return {row.name: row.failures for row in rows}
 
     def active_jobs(self) -> int:
         with self.database.begin() as connection:
