@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from api.audit import Audited
 from api.errors import install_error_handlers
+from api.hosts import KnownHosts
 from api.key_use import KeyUse
 from api.limits import RateLimited
 from api.observe import HTTPS_ONLY, MAX_JSON_BYTES, SECURITY_HEADERS, ApiMetrics, BodyCap, Observed
@@ -88,10 +89,13 @@ def create_app(toolbox: Toolbox | None = None) -> FastAPI:
 
 def _surround(app: FastAPI, settings: Settings) -> None:
     """What is added last stands outermost."""
-    app.add_middleware(BodyCap, max_bytes=MAX_JSON_BYTES, exempt=frozenset({jobs.FILE_PATH, voices.FILE_PATH}))
+    streamed = frozenset({jobs.FILE_PATH, voices.FILE_PATH})
+    app.add_middleware(BodyCap, max_bytes=MAX_JSON_BYTES, exempt=streamed, larger={batches.PATH: batches.MAX_BYTES})
     app.add_middleware(BodyPace, first_s=settings.body_wait_s)
     app.add_middleware(Audited)
     app.add_middleware(RateLimited, settings=settings, limiter=app.state.rates)
+    if settings.allowed_hosts:
+        app.add_middleware(KnownHosts, hosts=settings.allowed_hosts)
     https = settings.public_url.startswith("https:")
     headers = SECURITY_HEADERS | (HTTPS_ONLY if https else {})
     app.add_middleware(Observed, metrics=app.state.metrics, headers=headers)

@@ -131,7 +131,7 @@ class S3ObjectStore(S3Keeping):
         }
 
     def _presign(self, operation: str, parameters: dict[str, Any], expires_s: int) -> str:
-        return str(self._s3.generate_presigned_url(operation, Params=parameters, ExpiresIn=expires_s))
+        return str(self._signer.generate_presigned_url(operation, Params=parameters, ExpiresIn=expires_s))
 
     def _first_keys(self, prefix: str) -> list[str]:
         page = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=LISTING)
@@ -166,6 +166,15 @@ class S3ObjectStore(S3Keeping):
 
     @cached_property
     def _s3(self) -> Any:
+        return self._client(self._settings.s3_endpoint_url)
+
+    @cached_property
+    def _signer(self) -> Any:
+        """Signs the name by which callers reach the store: the signature holds for no other."""
+        public = self._settings.s3_public_endpoint_url
+        return self._client(public) if public else self._s3
+
+    def _client(self, endpoint_url: str | None) -> Any:
         import boto3
         from botocore.config import Config
 
@@ -174,7 +183,7 @@ class S3ObjectStore(S3Keeping):
             raise SetupError("No object store: set S3_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
         return boto3.session.Session().client(
             "s3",
-            endpoint_url=settings.s3_endpoint_url,
+            endpoint_url=endpoint_url,
             region_name=settings.s3_region,
             aws_access_key_id=settings.s3_access_key.get_secret_value(),
             aws_secret_access_key=settings.s3_secret_key.get_secret_value(),
