@@ -26,7 +26,7 @@ from shared.settings import Settings
 
 FOLDER = Path(os.environ.get("VIBEINSIGHT_AUDIO", "../shared/audio"))
 ENROLLED_S = 20.0
-HEARD_S = (2.0, 5.0, 10.0, 30.0)
+HEARD_S = (2.0, 5.0, 15.0)
 MOST_ERRORS = 0.02  # of either kind, from 5 s on
 Band = Callable[[Samples], Samples]
 

@@ -18,9 +18,11 @@ from shared.keeping.orphans import CHORE, abort_parts, sweep_orphans
 from shared.store.chores import ChoreBook
 from shared.toolbox import Toolbox
 
+VOICE_RERING_S = 30.0  # a ring for a voice's sample is taken as lost after this
 LONGEST_NAP_S = 30.0  # then look at the row again: the steward whose turn it was may be gone
 SHORTEST_NAP_S = 0.2
 AFTER_TROUBLE_S = 5.0  # the database is away
+VOICE_RERING_S = 30.0  # a ring without an answer for this long is taken as lost
 ENDING_S = 5.0  # a chore's slice takes less; a steward that is asked to stop does not wait for a store that hangs
 
 log = structlog.get_logger(__name__)
@@ -47,7 +49,7 @@ def chores(tools: Toolbox) -> list[Chore]:
         Chore("parts", 3_600.0, lambda: abort_parts(objects)),
         Chore("bucket-rules", 86_400.0, lambda: duties.keep_bucket_rules(objects)),
         # A sample whose ring was lost waits this much longer; who enrols a voice looks again after seconds.
-        Chore("voices", 5.0, lambda: tools.doorbell.ring_voices(tools.ledger.take_due_voices(tools.settings.rering_s))),
+        Chore("voices", 5.0, lambda: tools.doorbell.ring_voices(tools.ledger.take_due_voices(VOICE_RERING_S))),
     ]
 
 

@@ -72,13 +72,7 @@ def _forget(sample: Sample, tools: Toolbox) -> None:
         log.warning("voice.sample_left", voice_id=sample.voice_id, code=error.code)
 
 
-@app.task(
-    name=ENROL_TASK,
-    soft_time_limit=load_settings().soft_limit_s,
-    time_limit=load_settings().hard_limit_s,
-    bind=True,
-)
-def task(self: Task, voice_id: str) -> None:
+def _run(self: Task, voice_id: str) -> None:
     try:
         enrol_voice(VoiceId(voice_id), toolbox())
     except SoftTimeLimitExceeded:
@@ -86,3 +80,7 @@ def task(self: Task, voice_id: str) -> None:
         toolbox().ledger.database.forget_connections()
         raise SystemExit("a new process takes this one's place") from None
     give_memory_back()
+
+
+_LIMITS = {"soft_time_limit": load_settings().soft_limit_s, "time_limit": load_settings().hard_limit_s}
+task = app.task(name=ENROL_TASK, bind=True, **_LIMITS)(_run)

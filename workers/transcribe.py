@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from pipelines.stages.transcribe import transcribe
+from pipelines.text.script import base_language
 from shared.domain.audio import PreparedAudio
 from shared.domain.job import Job, Stage
 from shared.toolbox import Toolbox
@@ -19,7 +20,7 @@ def _run(context: StageContext) -> StageOutput:
     document = transcribe(
         shard,
         context.file(Stage.PREPROCESS, shard.file),
-        language=context.job.options.language or detected,
+        language=base_language(context.job.options.language) or detected,
         transcriber=context.tools.transcriber,
         tick=context.tick,
     )
@@ -27,7 +28,7 @@ def _run(context: StageContext) -> StageOutput:
 
 
 def _parameters(job: Job, tools: Toolbox) -> Mapping[str, object]:
-    return {"language": job.options.language, "transcriber": asdict(tools.transcriber.provenance)}
+    return {"language": base_language(job.options.language), "transcriber": asdict(tools.transcriber.provenance)}
 
 
 WORK = StageWork(_run, _parameters)

@@ -13,6 +13,7 @@ from pipelines.insight.timeline import NOBODY, REFLECTIVE_MS, STEP_MS, WINDOW_MS
 from pipelines.insight.voices import MATCHING, match_voices
 from pipelines.text.attribution import attribute, speakers_of_channels, turns_of_channels
 from pipelines.text.merging import merged, merged_turns
+from pipelines.text.readable import TEXT_RULES, readable
 from pipelines.text.segments import build_transcript
 from shared.domain.audio import LanguageGuess, PreparedAudio
 from shared.domain.insight import Analysis, Speaker, Transcript
@@ -44,6 +45,7 @@ RULES_PROVENANCE = Provenance(
         "window_ms": WINDOW_MS,
         "window_step_ms": STEP_MS,
         "voice_matching": dict(MATCHING),
+        "text": TEXT_RULES,
     },
 )
 
@@ -52,6 +54,7 @@ def analyze_parameters(options: JobOptions) -> dict[str, object]:
     """What changes the document beside its inputs: for the cache key."""
     return {
         "rules_version": RULES_VERSION,
+        "text_rules": TEXT_RULES["version"],
         "language": options.language,
         "report_language": options.report_language,
         "roles": list(options.roles),
@@ -77,6 +80,7 @@ def analyze(
     diarization = diarization and merged(diarization, said.merged)
     turns = diarization.turns if diarization else merged_turns(turns_of_channels(prepared), said.merged)
     words = attribute(transcriptions, diarization.exclusive if diarization else turns, channels)
+    words = readable(words, language.code if language else None, options.report_language)
     texts = catalogue(report_language(options.report_language, language.code if language else None))
     transcript = build_transcript(words)
     if not (words and turns):

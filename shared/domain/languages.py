@@ -8,7 +8,8 @@ SPOKEN = frozenset(
 REPORTED = ("ja", "en", "zh-TW")
 
 
-_CHINESE = {"tw": "zh-TW", "hk": "zh-TW", "hant": "zh-TW", "cn": "zh-CN", "sg": "zh-CN", "hans": "zh-CN"}
+TRADITIONAL, SIMPLIFIED = "zh-TW", "zh-CN"
+_CHINESE = dict.fromkeys(("tw", "hk", "hant"), TRADITIONAL) | dict.fromkeys(("cn", "sg", "hans"), SIMPLIFIED)
 
 
 def spoken_language(tag: str) -> str | None:
