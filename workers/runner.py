@@ -95,6 +95,7 @@ class Runner:
             done = self._work_and_commit(claim, work)
         except Stopped as stopped:
             log.info("run.left", reason=stopped.code)
+            ended_otherwise(claim, "stopped", code=stopped.code)
             self._clear(claim)
             return []
         except SoftTimeLimitExceeded:

@@ -75,7 +75,7 @@ def finished_well(claim: Claim, done: Finished) -> None:
 
 
 def ended_otherwise(claim: Claim, outcome: str, *, code: str = "", wait_s: float = 0.0) -> None:
-    """failed, dead, retried, timed_out or stopped."""
+    """retried, held, failed, dead or stopped."""
     metrics.RUNS_ENDED.labels(claim.run.stage.value, outcome).inc()
     happened(outcome, code=code, wait_s=round(wait_s, 3), attempt=claim.run.attempt)
 

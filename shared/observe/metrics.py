@@ -45,7 +45,7 @@ CLAIMS = Counter(
 )
 RUNS_ENDED = Counter(
     "vibeinsight_runs_ended",
-    "Attempts by how they ended: done, cached, failed, dead, retried, timed_out, stopped",
+    "Attempts by how they ended: done, cached, retried, held, failed, dead, stopped",
     ["stage", "outcome"],
     registry=REGISTRY,
 )
