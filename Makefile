@@ -12,7 +12,7 @@ FILE ?=
 LANGUAGE ?= en
 OUT ?= out
 
-.PHONY: help setup demo up test check unit chaos bench accuracy lock
+.PHONY: help setup demo up test check unit chaos chaos-stages fuzz load bench accuracy lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}'
@@ -58,8 +58,18 @@ check: setup ## Style, types, and the direction of imports
 unit: setup ## The tests that need no server
 	$(BIN)/pytest -q -m unit
 
-chaos: setup ## Kill things for longer than `make test` does
-	VIBEINSIGHT_CHAOS_ROUNDS=20 $(BIN)/pytest -q -m chaos
+chaos: setup ## Hurt everything for a quarter of an hour; adds itself to docs/reliability.md
+	$(BIN)/python -m tests.chaos.programme --report
+
+chaos-stages: setup ## Kill the real stages, models and all, in the middle of their work
+	VIBEINSIGHT_CHAOS_ROUNDS=10 $(BIN)/pytest -q tests/chaos/engine
+
+fuzz: setup ## Every request there is, 1,000 damaged recordings, every order of events
+	VIBEINSIGHT_FUZZ_FILES=1000 VIBEINSIGHT_FUZZ_EXAMPLES=100 VIBEINSIGHT_FUZZ_SECONDS=600 \
+		VIBEINSIGHT_FUZZ_ORDERS=5000 $(BIN)/pytest -q -s -m fuzz
+
+load: setup ## Submits, watchers and 10,000 queued jobs: what gets slow, and what first
+	$(BIN)/python bench/load.py
 
 bench: setup ## The whole job against the bare engines
 	$(BIN)/python bench/batch.py $(FILE)

@@ -27,7 +27,7 @@ HASTY = MappingProxyType({"retry_base_s": 2.0, "lease_s": 4.0, "beat_s": 1.0})
 SHORT = Profile(
     name="short",
     storm_s=60.0,
-    jobs_a_second=0.7,
+    jobs_a_second=1.0,
     engine=HASTY,
     counts=MappingProxyType(
         {
@@ -62,7 +62,7 @@ SHORT = Profile(
 LONG = Profile(
     name="long",
     storm_s=780.0,
-    jobs_a_second=0.6,
+    jobs_a_second=1.0,
     engine=MappingProxyType({}),  # production's: a lease of 20 s, a beat of 5 s
     counts=MappingProxyType(
         {

@@ -110,6 +110,7 @@ def run(profile: Profile, seed: int, folder: Path, tell: Tell = quiet) -> Record
         strike = Strike(around, random.Random(seed), recovery)
         storm = Storm(strike, tell)
         submitter.start()
+        _await_first(around, profile)
         storm.rage(schedule(profile, around.lab.tools.settings.lease_s, seed))
         submitter.stop()
         calm_at = time.monotonic()
@@ -120,6 +121,14 @@ def run(profile: Profile, seed: int, folder: Path, tell: Tell = quiet) -> Record
             around, taken=submitter.taken, refused=submitter.refused + strike.complaints, bound_s=profile.bound_s
         )
         return _record(around, evidence, profile, storm, _Figures(seed, drain_s, replayed), recovery)
+
+
+def _await_first(around: World, profile: Profile) -> None:
+    """The storm begins when everybody is up and a job has gone through."""
+    until = time.monotonic() + profile.drain_s
+    while not around.lab.execute("SELECT 1 FROM jobs WHERE finished_at IS NOT NULL LIMIT 1"):
+        assert time.monotonic() < until, "the engine does not start"
+        time.sleep(LOOK_EVERY_S)
 
 
 def _calm(around: World, profile: Profile) -> int:

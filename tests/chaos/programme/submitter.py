@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from shared.domain.errors import StorageUnavailable
 from tests.chaos.programme.recovery import Recovery
 
-NAP_S = 0.3  # of each stage
+NAP_S = 0.8  # of each stage: long enough to be hit in the middle of it
 AGAIN_S = 0.2
+MOST_OPEN = (
+    20  # jobs: enough to keep every process busy, few enough that waiting one's turn is no part of what we measure
+)
 TIMEOUT_S = 15.0
 ROUND = ("decode", "spoken", "plain", "decode", "hungry", "papers", "decode", "large", "spoken", "plain")
 
@@ -45,9 +49,17 @@ class Submitter:
         number = 0
         with httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.key}"}, timeout=TIMEOUT_S) as api:
             while not self._stop.is_set():
-                self._submit(api, number)
-                number += 1
+                if self._has_room():
+                    self._submit(api, number)
+                    number += 1
                 self._stop.wait(self.pause_s)
+
+    def _has_room(self) -> bool:
+        try:
+            rows = self.recovery.lab.execute("SELECT count(*) FROM jobs WHERE status IN ('queued', 'running')")
+        except StorageUnavailable:
+            return True  # so that the API is asked while the database is away, too
+        return bool(rows[0][0] < MOST_OPEN)
 
     def _submit(self, api: httpx.Client, number: int) -> None:
         key = f"{self.seed}-{number}"
