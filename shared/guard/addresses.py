@@ -16,7 +16,18 @@ from shared.domain.errors import SourceNotFound, SourceRefused, SourceUnavailabl
 Resolver = Callable[[str, int], Sequence[str]]
 
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")  # all of IPv6 that is routed; NAT64 and mapped IPv4 lie outside
-_TUNNELS = (ipaddress.IPv6Network("2002::/16"), ipaddress.IPv6Network("2001::/32"))  # 6to4, Teredo: IPv4 in disguise
+# Global by Python's tables, but nothing that anybody's recording lies on.
+_SPECIAL = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "2002::/16",  # 6to4: IPv4 in disguise
+        "2001::/23",  # Teredo, which is another disguise, and the rest of the protocols' own range
+        "3fff::/20",  # documentation; Python 3.11 does not know it yet
+        "192.0.0.0/24",  # protocols' own; 192.0.0.192 is a cloud's metadata service
+        "192.88.99.0/24",  # relays of 6to4
+        "168.63.129.16/32",  # a cloud's own service for its machines, at a public address
+    )
+)
 
 
 def resolve_by_system(host: str, port: int) -> Sequence[str]:
@@ -27,9 +38,9 @@ def resolve_by_system(host: str, port: int) -> Sequence[str]:
 def is_public(address: str) -> bool:
     """False for private, loopback, link-local, multicast, reserved and translated addresses."""
     parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv6Address) and (
-        parsed not in _GLOBAL_UNICAST or any(parsed in tunnel for tunnel in _TUNNELS)
-    ):
+    if parsed.version == 6 and parsed not in _GLOBAL_UNICAST:
+        return False
+    if any(parsed in network for network in _SPECIAL if network.version == parsed.version):
         return False
     return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
 

@@ -39,11 +39,17 @@ class Deadline:
 class GuardedTransport(httpx.BaseTransport):
     """Give it to `httpx.Client(transport=…, trust_env=False)`: a proxy of the environment would go around it."""
 
-    def __init__(self, guard: AddressGuard, deadline: Deadline, certificates: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        guard: AddressGuard,
+        deadline: Deadline,
+        certificates: ssl.SSLContext | None = None,
+        sockets: httpcore.NetworkBackend | None = None,
+    ) -> None:
         self._guard = guard
         self._pool = httpcore.ConnectionPool(
             ssl_context=certificates or httpx.create_ssl_context(),
-            network_backend=_PinningBackend(guard, deadline),
+            network_backend=_PinningBackend(guard, deadline, sockets or httpcore.SyncBackend()),
             max_keepalive_connections=0,  # one that its server is just closing would fail the next request
         )
 
@@ -93,9 +99,8 @@ def _as_httpx() -> Iterator[None]:
 class _PinningBackend(httpcore.NetworkBackend):
     """Connects to the address that was checked; TLS and the Host header keep the name."""
 
-    def __init__(self, guard: AddressGuard, deadline: Deadline) -> None:
-        self._guard, self._deadline = guard, deadline
-        self._sockets = httpcore.SyncBackend()
+    def __init__(self, guard: AddressGuard, deadline: Deadline, sockets: httpcore.NetworkBackend) -> None:
+        self._guard, self._deadline, self._sockets = guard, deadline, sockets
 
     def connect_tcp(
         self,
