@@ -183,6 +183,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
     plain = {
         "VIBEINSIGHT_S3_ENDPOINT_URL": settings.s3_endpoint_url or "",
         "VIBEINSIGHT_S3_BUCKET": settings.s3_bucket,
+        "VIBEINSIGHT_FETCH_ALLOW_HOSTS": json.dumps(settings.fetch_allow_hosts),
         "VIBEINSIGHT_MODEL_CACHE": str(settings.model_cache),
         "VIBEINSIGHT_RETRY_BASE_S": str(settings.retry_base_s),
         "VIBEINSIGHT_LEASE_S": str(settings.lease_s),

@@ -129,7 +129,8 @@ class Erasures:
 def _lock_owner(connection: Connection, owner_id: OwnerId) -> None:
     """Two requests at once make one erasure."""
     wanted = uuid_or_missing(owner_id, "owner")
-    if connection.execute(select(owners.c.id).where(owners.c.id == wanted).with_for_update()).first() is None:
+    mine = select(owners.c.id).where(owners.c.id == wanted).with_for_update(key_share=True)
+    if connection.execute(mine).first() is None:
         raise NotFound(f"There is no owner {owner_id!r}")
 
 

@@ -8,6 +8,8 @@ from sqlalchemy import select
 
 from shared.domain.job import JobStatus, SourceKind
 from shared.ports.store import Listed
+from shared.store.keeping_tables import retention_policies as policies
+from shared.store.retention import not_held
 from shared.store.session import Database
 from shared.store.tables import artefacts, jobs, uploads
 
@@ -29,15 +31,15 @@ class Orphans:
         """The whole job is gone; or it ended long ago and none of its documents names this file."""
         ids = set(keys.values())
         with self.database.begin() as connection:
-            columns = (jobs.c.id, jobs.c.status, jobs.c.finished_at, jobs.c.held_at)
-            there = {row.id: row for row in connection.execute(select(*columns).where(jobs.c.id.in_(ids)))}
+            columns = (jobs.c.id, jobs.c.status, jobs.c.finished_at, not_held().label("free"))
+            joined = jobs.outerjoin(policies, policies.c.owner_id == jobs.c.owner_id)
+            query = select(*columns).select_from(joined).where(jobs.c.id.in_(ids))
+            there = {row.id: row for row in connection.execute(query)}
             files = connection.execute(select(artefacts.c.files).where(artefacts.c.job_id.in_(ids))).scalars()
             named = {str(file["key"]) for some in files for file in some}
         for key, job_id in keys.items():
             job = there.get(job_id)
-            settled = job is None or (
-                JobStatus(job.status).ended and job.held_at is None and job.finished_at < now - GRACE
-            )
+            settled = job is None or (job.free and JobStatus(job.status).ended and job.finished_at < now - GRACE)
             if settled and (job is None or key not in named):
                 yield key
 

@@ -176,7 +176,8 @@ def _open() -> Any:
 
 
 def _refuse_too_many(connection: Connection, owner_id: OwnerId) -> None:
-    connection.execute(select(owners.c.id).where(owners.c.id == owner_id).with_for_update())  # one at a time
+    one_at_a_time = select(owners.c.id).where(owners.c.id == owner_id).with_for_update(key_share=True)
+    connection.execute(one_at_a_time)
     if connection.execute(select(func.count()).where(*_all_of(owner_id))).scalar_one() >= MOST_ENDPOINTS:
         error = Conflict(f"There are {MOST_ENDPOINTS} webhooks already, which is the most; delete one first")
         error.code = "too_many_webhooks"
