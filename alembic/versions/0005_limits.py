@@ -63,7 +63,6 @@ def create_use() -> None:
         "owner_days",
         owner(),
         sa.Column("day", sa.Date, nullable=False),
-        count("jobs", sa.Integer),
         count("audio_s", sa.Double),
         count("upload_bytes", sa.BigInteger),
         sa.PrimaryKeyConstraint("owner_id", "day"),

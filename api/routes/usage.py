@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from api.deps import Caller, Tools
 from api.openapi import problems
-from shared.domain.limits import MICRO, Limits, Spent, Use, day_ends, month_ends
+from shared.domain.limits import MICRO, Look, Money, Spent, day_ends, month_ends
 
 router = APIRouter(prefix="/v1/owner", tags=["owner"])
 
@@ -46,26 +46,27 @@ class UsageOut(BaseModel):
 @router.get("/usage", operation_id="getUsage", summary="What you may use and have used", responses=problems())
 def get_usage(caller: Caller, tools: Tools) -> UsageOut:
     """Deleting a job gives no minutes, bytes or dollars back."""
-    limits, use, spent, now = tools.owner_use.now(caller)
+    seen, money = tools.owner_use.now(caller)
     return UsageOut(
-        now=now,
-        limits=_limits(limits, use, now),
-        job_budget_usd=limits.job_budget_usd,
-        spent_this_month=[SpentOut.from_domain(item) for item in spent],
+        now=seen.now,
+        limits=_limits(seen, money),
+        job_budget_usd=seen.limits.job_budget_usd,
+        spent_this_month=[SpentOut.from_domain(item) for item in money.month],
     )
 
 
-def _limits(limits: Limits, use: Use, now: datetime) -> list[LimitOut]:
-    day, month = day_ends(now), month_ends(now)
+def _limits(seen: Look, money: Money) -> list[LimitOut]:
+    use, day, month = seen.use, day_ends(seen.now), month_ends(seen.now)
     listed: list[tuple[str, float, datetime | None]] = [
         ("open_jobs", use.open_jobs, None),
         ("waiting_jobs", use.waiting_jobs, None),
         ("audio_minutes_day", round(use.audio_s_day / 60.0, 2), day),
         ("audio_minutes_month", round(use.audio_s_month / 60.0, 2), month),
         ("upload_bytes_day", use.upload_bytes_day, day),
-        ("owner_day_budget_usd", use.micro_usd_day / MICRO, day),
-        ("owner_month_budget_usd", use.micro_usd_month / MICRO, month),
+        ("owner_day_budget_usd", money.micro_usd_day / MICRO, day),
+        ("owner_month_budget_usd", money.micro_usd_month / MICRO, month),
     ]
     return [
-        LimitOut(limit=name, allowed=getattr(limits, name), used=used, frees_at=frees) for name, used, frees in listed
+        LimitOut(limit=name, allowed=getattr(seen.limits, name), used=used, frees_at=frees)
+        for name, used, frees in listed
     ]

@@ -29,8 +29,15 @@ class Use:
     audio_s_day: float
     audio_s_month: float
     upload_bytes_day: int
-    micro_usd_day: int
-    micro_usd_month: int
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Limits and use of one owner at one moment."""
+
+    now: datetime
+    limits: Limits
+    use: Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,15 @@ class Spent:
     audio_s: float
     characters: int
     micro_usd: int
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What providers have cost an owner."""
+
+    micro_usd_day: int
+    micro_usd_month: int
+    month: tuple[Spent, ...]
 
 
 def day_ends(now: datetime) -> datetime:

@@ -1,16 +1,19 @@
-"""What an owner may use: the settings' defaults, with the owner's own row over them."""
+"""What an owner may use and has used: the settings' defaults with the owner's own row over them, in one look."""
 
-from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Date, Row, Select, cast, func, literal, select
 
 from shared.domain.ids import OwnerId
-from shared.domain.limits import Limits
+from shared.domain.job import JobStatus
+from shared.domain.limits import Limits, Look, Use
 from shared.settings import Settings
-from shared.store.limits_tables import owner_limits
-from shared.store.tables import owners
+from shared.store.limits_tables import owner_days, owner_limits
+from shared.store.tables import jobs, owners
 
 NAMES = tuple(Limits.__dataclass_fields__)
+_UTC = func.timezone("UTC", func.now())
+_TODAY, _THIS_MONTH = cast(_UTC, Date), cast(func.date_trunc("month", _UTC), Date)
 
 
 def lock_owner(connection: Connection, owner_id: OwnerId) -> None:
@@ -18,13 +21,49 @@ def lock_owner(connection: Connection, owner_id: OwnerId) -> None:
     connection.execute(select(owners.c.id).where(owners.c.id == owner_id).with_for_update(key_share=True))
 
 
+def look(connection: Connection, owner_id: OwnerId, settings: Settings) -> Look:
+    """By the database's clock: the same for all who ask."""
+    row = connection.execute(_question(owner_id)).one()
+    use = Use(
+        open_jobs=row.opened,
+        waiting_jobs=row.waiting,
+        audio_s_day=float(row.audio_s_day),
+        audio_s_month=float(row.audio_s_month),
+        upload_bytes_day=int(row.bytes_day),
+    )
+    return Look(row.now, _limits(row, settings), use)
+
+
 def limits_of(connection: Connection, owner_id: OwnerId, settings: Settings) -> Limits:
-    row = connection.execute(select(owner_limits).where(owner_limits.c.owner_id == owner_id)).one_or_none()
-    own = {} if row is None else {name: row._mapping[name] for name in NAMES if row._mapping[name] is not None}
-    return Limits(**{name: own.get(name, getattr(settings, name)) for name in NAMES})
+    columns, limits = _with_limits(owner_id)
+    return _limits(connection.execute(select(*columns).select_from(limits)).one(), settings)
 
 
-def database_now(connection: Connection) -> datetime:
-    """One clock for all: the database's."""
-    now: datetime = connection.execute(select(func.now())).scalar_one()
-    return now
+def _limits(row: Row[Any], settings: Settings) -> Limits:
+    own = {name: row._mapping[name] for name in NAMES}
+    return Limits(**{name: getattr(settings, name) if value is None else value for name, value in own.items()})
+
+
+def _with_limits(owner_id: OwnerId) -> tuple[Any, Any]:
+    """Columns, and one row to take them from, with nulls where the owner has no word of their own."""
+    always = select(literal(1).label("one")).subquery()
+    columns = [owner_limits.c[name] for name in NAMES]
+    return columns, always.outerjoin(owner_limits, owner_limits.c.owner_id == owner_id)
+
+
+def _question(owner_id: OwnerId) -> Select[Any]:
+    columns, limits = _with_limits(owner_id)
+    mine = (jobs.c.owner_id == owner_id, jobs.c.status.in_((JobStatus.QUEUED, JobStatus.RUNNING)))
+    waiting = func.count().filter(jobs.c.status == JobStatus.QUEUED)
+    counted = select(func.count().label("opened"), waiting.label("waiting")).where(*mine).subquery()
+    sums = (
+        _sum("audio_s", owner_id, _TODAY).label("audio_s_day"),
+        _sum("audio_s", owner_id, _THIS_MONTH).label("audio_s_month"),
+        _sum("upload_bytes", owner_id, _TODAY).label("bytes_day"),
+    )
+    return select(*columns, func.now().label("now"), *counted.c, *sums).select_from(limits.join(counted, literal(True)))
+
+
+def _sum(name: str, owner_id: OwnerId, since: Any) -> Any:
+    total = select(func.coalesce(func.sum(owner_days.c[name]), 0))
+    return total.where(owner_days.c.owner_id == owner_id, owner_days.c.day >= since).scalar_subquery()

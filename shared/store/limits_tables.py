@@ -28,7 +28,6 @@ owner_days = Table(
     metadata,
     _ref("owner_id", "owners.id"),
     Column("day", Date, nullable=False),
-    Column("jobs", Integer, nullable=False, server_default=_ZERO),
     Column("audio_s", Double, nullable=False, server_default=_ZERO),
     Column("upload_bytes", BigInteger, nullable=False, server_default=_ZERO),
     PrimaryKeyConstraint("owner_id", "day"),

@@ -13,11 +13,11 @@ from sqlalchemy import Connection, func, insert, select, update
 from shared.domain.errors import BudgetExhausted, Cancelled, Fenced
 from shared.domain.ids import JobId, OwnerId
 from shared.domain.job import RunStatus
-from shared.domain.limits import MICRO, Limits, Spent, day_ends, month_began, month_ends
+from shared.domain.limits import MICRO, Limits, Money, Spent, day_ends, month_began, month_ends
 from shared.ports.provider import Units
 from shared.ports.purse import Purchase, Spender
 from shared.settings import Settings
-from shared.store.limits import database_now, limits_of, lock_owner
+from shared.store.limits import limits_of, lock_owner
 from shared.store.limits_tables import provider_calls
 from shared.store.session import Database
 from shared.store.tables import stage_runs
@@ -49,7 +49,7 @@ class Spending:
     def of_job(self, owner_id: OwnerId, job_id: JobId) -> list[Spent]:
         """By provider and model; empty for a job that paid nobody, and for somebody else's."""
         mine = (provider_calls.c.owner_id == owner_id, provider_calls.c.job_id == job_id)
-        with self.database.begin() as connection:
+        with self.database.reading_as(owner_id) as connection:
             return spent(connection, *mine)
 
 
@@ -73,6 +73,13 @@ def spent(connection: Connection, *where: Any) -> list[Spent]:
     ]
 
 
+def money(connection: Connection, owner_id: OwnerId, now: datetime) -> Money:
+    today = now.astimezone(UTC).date()
+    day, month = since(owner_id, today), since(owner_id, month_began(today))
+    by_model = spent(connection, *month)
+    return Money(spent_micro_usd(connection, *day), sum(item.micro_usd for item in by_model), tuple(by_model))
+
+
 def spent_micro_usd(connection: Connection, *where: Any) -> int:
     total = select(func.coalesce(func.sum(provider_calls.c.micro_usd), 0)).where(*where)
     return int(connection.execute(total).scalar_one())
@@ -94,7 +101,7 @@ def _check_held(connection: Connection, spender: Spender) -> None:
 
 
 def _check_caps(connection: Connection, spender: Spender, cost: int, limits: Limits) -> None:
-    now = database_now(connection)
+    now = connection.execute(select(func.now())).scalar_one()
     today = now.astimezone(UTC).date()
     job = provider_calls.c.job_id == spender.job_id
     caps = (

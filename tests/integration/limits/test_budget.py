@@ -140,8 +140,8 @@ def test_a_deleted_job_leaves_its_cost(gate: ProviderGate, toolbox: Toolbox, spe
     ask(gate, spender)
     toolbox.ledger.cancel(spender.owner_id, spender.job_id)
     toolbox.ledger.delete_job(spender.owner_id, spender.job_id)
-    use = toolbox.owner_use.now(spender.owner_id)[1]
-    assert (use.micro_usd_day, use.micro_usd_month) == (360_000, 360_000)
+    money = toolbox.owner_use.now(spender.owner_id)[1]
+    assert (money.micro_usd_day, money.micro_usd_month) == (360_000, 360_000)
 
 
 def test_outside_a_run_nobody_pays(gate: ProviderGate, toolbox: Toolbox, spender: Spender) -> None:

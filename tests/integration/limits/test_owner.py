@@ -77,7 +77,7 @@ def test_minutes_are_counted_once_a_job(toolbox: Toolbox, owner: OwnerId) -> Non
         toolbox.owner_use.count_audio(owner, job.id, 1800.0)
     toolbox.ledger.cancel(owner, job.id)
     toolbox.ledger.delete_job(owner, job.id)
-    use = toolbox.owner_use.now(owner)[1]
+    use = toolbox.owner_use.now(owner)[0].use
     assert (use.audio_s_day, use.audio_s_month) == (1800.0, 1800.0)
 
 

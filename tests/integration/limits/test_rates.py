@@ -27,6 +27,7 @@ class Served:
         self.toolbox = Toolbox(settings.model_copy(update=changed))
         self._served = served(self.toolbox)
         self.address = self._served.__enter__()
+        self.clients: list[httpx.Client] = []
 
     def key(self) -> dict[str, str]:
         owner = self.toolbox.ledger.create_owner("test")
@@ -36,6 +37,8 @@ class Served:
         return httpx.get(f"{self.address}/v1/jobs", headers=headers, timeout=20.0)
 
     def close(self) -> None:
+        for client in self.clients:
+            client.close()
         self._served.__exit__(None, None, None)
 
 
