@@ -22,7 +22,6 @@ VOICE_RERING_S = 30.0  # a ring for a voice's sample is taken as lost after this
 LONGEST_NAP_S = 30.0  # then look at the row again: the steward whose turn it was may be gone
 SHORTEST_NAP_S = 0.2
 AFTER_TROUBLE_S = 5.0  # the database is away
-VOICE_RERING_S = 30.0  # a ring without an answer for this long is taken as lost
 ENDING_S = 5.0  # a chore's slice takes less; a steward that is asked to stop does not wait for a store that hangs
 
 log = structlog.get_logger(__name__)
