@@ -16,6 +16,7 @@ from cli.stack import Stack
 from shared.domain.ids import OwnerId
 from shared.settings import Settings
 from shared.toolbox import Toolbox
+from tests.secret_watch import _no_secret_in_any_log, pytest_runtest_makereport  # noqa: F401 - at work in every test
 
 PRISTINE = "pristine"  # migrated once, then only copied
 RECORDINGS = Path(__file__).parents[2] / "shared" / "audio"
