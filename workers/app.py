@@ -5,12 +5,14 @@ from celery import Celery
 from shared.queue.names import UNROUTED
 from shared.queue.transport import VISIBILITY_TIMEOUT_S, broker_url, queues, transport_options
 from shared.settings import Settings, load_settings
+from workers import broker
 
 TASKS = [f"workers.{stage}" for stage in ("download", "preprocess", "transcribe", "diarize", "analyze", "synthesize")]
 SOFT_SHUTDOWN_S = 280  # after SIGQUIT: longer than the hard limit, shorter than the 300 s a platform gives
 
 
 def make_app(settings: Settings) -> Celery:
+    broker.mend()
     app = Celery("vibeinsight", broker=broker_url(settings), include=[*TASKS, "workers.enrol", "workers.signals"])
     app.conf.update(
         # -- delivery: a copy of a message is dropped by the claim, so late acknowledgement costs nothing
