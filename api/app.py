@@ -20,7 +20,9 @@ from api.pace import BodyPace
 from api.receive import UPLOADS_AT_ONCE
 from api.routes import (
     audit,
+    batches,
     events,
+    glossary,
     health,
     home,
     jobs,
@@ -69,6 +71,7 @@ def create_app(toolbox: Toolbox | None = None) -> FastAPI:
     for part in (
         home,
         health,
+        batches,
         uploads,
         jobs,
         events,
@@ -78,6 +81,7 @@ def create_app(toolbox: Toolbox | None = None) -> FastAPI:
         audit,
         speakers,
         voices,
+        glossary,
         webhooks,
         usage,
         owner,

@@ -77,10 +77,10 @@ def check_size(size: int, max_bytes: int) -> None:
 
 
 def body_hash(*parts: BaseModel | str) -> str:
-    """Equal for requests that ask for the same, however their JSON was written."""
+    """Equal for requests that ask for the same, however their JSON was written, and whatever options came since."""
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(part.encode() if isinstance(part, str) else part.model_dump_json().encode())
+        digest.update(part.encode() if isinstance(part, str) else part.model_dump_json(exclude_defaults=True).encode())
         digest.update(b"\0")
     return digest.hexdigest()
 

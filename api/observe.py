@@ -134,23 +134,27 @@ def _request_id(scope: Scope) -> str:
 
 
 class BodyCap:
-    """ASGI middleware: a JSON body is read into memory, so it has a cap. `exempt` paths read their own as a stream."""
+    """ASGI middleware: a JSON body is read into memory, so it has a cap. `exempt` paths read their own as a stream,
+    `larger` ones have a cap of their own.
+    """
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, exempt: frozenset[str]) -> None:
-        self.app, self.max_bytes, self.exempt = app, max_bytes, exempt
+    def __init__(
+        self, app: ASGIApp, *, max_bytes: int, exempt: frozenset[str], larger: Mapping[str, int] | None = None
+    ) -> None:
+        self.app, self.max_bytes, self.exempt, self.larger = app, max_bytes, exempt, larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in self.exempt:
             await self.app(scope, receive, send)
             return
-        seen = 0
+        seen, most = 0, self.larger.get(scope["path"], self.max_bytes)
 
         async def counted() -> Message:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self.max_bytes:
-                raise HTTPException(413, f"The body is longer than {self.max_bytes} bytes.")
+            if seen > most:
+                raise HTTPException(413, f"The body is longer than {most} bytes.")
             return message
 
         await self.app(scope, counted, send)

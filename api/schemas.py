@@ -5,7 +5,17 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from shared.domain.job import Job, JobError, JobOptions, JobStatus, JobWarning, ProgressStatus, SourceKind, Stage
+from shared.domain.job import (
+    Job,
+    JobError,
+    JobOptions,
+    JobStatus,
+    JobWarning,
+    Priority,
+    ProgressStatus,
+    SourceKind,
+    Stage,
+)
 from shared.domain.languages import REPORTED, spoken_language
 from shared.domain.limits import MICRO
 from shared.domain.progress import ProgressRow
@@ -117,6 +127,10 @@ class JobFields(Wire):
         ),
     ] = ()
     options: Annotated[OptionsIn, Field(description="What is made of the recording.")] = OptionsIn()
+    priority: Annotated[
+        Priority | None,
+        Field(description="Who goes first when there is much to do. Without it: interactive; in a batch: bulk."),
+    ] = None
     webhook: Annotated[
         str | None,
         Field(
@@ -264,6 +278,11 @@ class JobOut(BaseModel):
     created_at: Annotated[datetime, Field(description="When it was accepted.")]
     updated_at: Annotated[datetime, Field(description="When it last moved.")]
     finished_at: Annotated[datetime | None, Field(description="When it ended; null while it has not.")]
+    priority: Annotated[Priority, Field(description="As it was asked for.")]
+    deduped_from: Annotated[
+        str | None,
+        Field(description="The job of yours that had the same recording and options, and whose result this is."),
+    ]
     cost_usd: Annotated[float, Field(description="What providers' calls for it have cost, by our price list.")]
 
     @classmethod
@@ -284,6 +303,8 @@ class JobOut(BaseModel):
             created_at=job.created_at,
             updated_at=job.updated_at,
             finished_at=job.finished_at,
+            priority=job.priority,
+            deduped_from=job.deduped_from,
             cost_usd=job.micro_usd / MICRO,
         )
 

@@ -33,12 +33,12 @@ def look_up(claim: Claim, key: str, documents: StageDocuments, objects: ObjectSt
     found = documents.cached(claim.job.owner_id, claim.run.stage, key)
     if found is None:
         return None
-    artefact, warnings = found
+    artefact = found.artefact
     try:
         files = tuple(_copied(objects, stored, object_key(claim, key, stored.name)) for stored in artefact.files)
     except NotFound:  # that job is being deleted
         return None
-    return Finished(key, artefact.document, files, warnings, from_cache=True)
+    return Finished(key, artefact.document, files, found.warnings, from_cache=True, made_by=found.job_id)
 
 
 def _copied(objects: ObjectStore, stored: StoredFile, key: str) -> StoredFile:

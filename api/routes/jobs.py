@@ -13,7 +13,7 @@ from api.schemas import FILE_FORM, JobIn, JobOut, JobPageOut, RetryIn
 from api.webhook_address import check_address
 from shared.domain.errors import Conflict, LimitReached
 from shared.domain.ids import JobId, OwnerId
-from shared.domain.job import JobStatus, Source, SourceKind
+from shared.domain.job import JobStatus, Priority, Source, SourceKind
 from shared.domain.records import Created
 from shared.keeping.deleting import delete_now
 from shared.toolbox import Toolbox
@@ -50,6 +50,7 @@ def create_job(
         webhook=None if wanted.webhook is None else check_address(tools, wanted.webhook),
         idempotency_key=idempotency_key,
         body_hash=body_hash(wanted),
+        priority=wanted.priority or Priority.INTERACTIVE,
     )
     return accepted(tools, created, after, response)
 
@@ -93,6 +94,7 @@ def _create_from_upload(tools: Toolbox, owner: OwnerId, received: Received, idem
         webhook=received.fields.webhook,
         idempotency_key=idempotency_key,
         body_hash=body_hash(received.fields, received.sha256),
+        priority=received.fields.priority or Priority.INTERACTIVE,
     )
     if not created.fresh:  # the job of then has its own copy
         discard_upload(tools, received.upload)

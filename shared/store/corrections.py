@@ -12,7 +12,8 @@ from shared.domain.records import Created
 from shared.domain.speakers import Correction, SpeakerChange
 from shared.store.analysis_tables import corrections
 from shared.store.documents import no_result
-from shared.store.jobs import begin_again, fetch_job
+from shared.store.jobs import begin_again
+from shared.store.read_jobs import fetch_job
 from shared.store.rows import AnyRow, from_json, to_json
 from shared.store.session import Database
 from shared.store.tables import artefacts, results

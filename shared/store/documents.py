@@ -1,5 +1,6 @@
 """What finished runs left behind: artefacts, and the result of a job."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func, select
@@ -7,7 +8,8 @@ from sqlalchemy import func, select
 from shared.domain.errors import Conflict
 from shared.domain.ids import JobId, OwnerId
 from shared.domain.job import Artefact, Job, JobStatus, JobWarning, RunStatus, Stage
-from shared.store.jobs import fetch_job
+from shared.store.preferences import allows_dedupe
+from shared.store.read_jobs import fetch_job
 from shared.store.rows import artefact_of, warnings_of
 from shared.store.session import Database
 from shared.store.tables import artefacts, results, stage_runs
@@ -52,6 +54,15 @@ def _conflict(code: str, message: str) -> Conflict:
     return error
 
 
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """What a run of another job left."""
+
+    artefact: Artefact
+    warnings: tuple[JobWarning, ...]
+    job_id: JobId
+
+
 class StageDocuments:
     """The same for a worker, which works for every owner and names rows by job."""
 
@@ -64,14 +75,19 @@ class StageDocuments:
         with self.database.begin() as connection:
             return [artefact_of(row) for row in connection.execute(query.order_by(artefacts.c.shard))]
 
-    def cached(self, owner_id: OwnerId, stage: Stage, cache_key: str) -> tuple[Artefact, tuple[JobWarning, ...]] | None:
-        """What this owner has had made from the same input with the same parameters; the newest."""
+    def cached(self, owner_id: OwnerId, stage: Stage, cache_key: str) -> Cached | None:
+        """What this owner has had made of the same input with the same parameters, the newest; None if they object."""
         same = (artefacts.c.owner_id == owner_id, artefacts.c.cache_key == cache_key, artefacts.c.stage == stage)
         whole = artefacts.c.files_deleted_at.is_(None)
-        query = select(artefacts).where(*same, whole).order_by(artefacts.c.created_at.desc()).limit(1)
+        query = (
+            select(artefacts)
+            .where(*same, whole, allows_dedupe(owner_id))
+            .order_by(artefacts.c.created_at.desc())
+            .limit(1)
+        )
         with self.database.begin() as connection:
             row = connection.execute(query).one_or_none()
-        return None if row is None else (artefact_of(row), warnings_of(row.warnings))
+        return None if row is None else Cached(artefact_of(row), warnings_of(row.warnings), JobId(row.job_id))
 
     def worked_s(self, job_id: JobId) -> dict[Stage, float]:
         """Seconds worked so far, over all shards; what came from the cache counts for nothing."""

@@ -3,46 +3,28 @@
 import base64
 import binascii
 import json
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from sqlalchemy import Connection, Select, delete, func, select, tuple_
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, delete, select, tuple_
 
-from shared.domain.errors import Conflict, InvalidInput, NotFound
+from shared.domain.errors import Conflict, InvalidInput, VibeInsightError
 from shared.domain.ids import JobId, OwnerId
 from shared.domain.job import Job, JobOptions, JobStatus, Priority, ProgressStatus, Source, SourceKind, Stage
 from shared.domain.records import Created, Page
-from shared.observe.metrics import REQUESTS
-from shared.observe.traces import current_traceparent, new_traceparent
 from shared.store.admission import Admission
 from shared.store.changes import end_job, stop_runs
 from shared.store.deletions import doom
-from shared.store.limits_tables import provider_calls
-from shared.store.progress import Notice, lock_job, post
+from shared.store.progress import Notice, post
+from shared.store.read_jobs import fetch_job, job_columns
 from shared.store.retention import refuse_held, restart_from
 from shared.store.retry import reopen_job, reset_runs
-from shared.store.rows import AnyRow, job_of, to_json, uuid_or_missing
-from shared.store.session import Database, on_commit
-from shared.store.tables import jobs, stage_runs, uploads
-from shared.store.turns import add_runs
+from shared.store.rows import job_of, to_json
+from shared.store.session import Database
+from shared.store.submit import NewJob, submit
+from shared.store.tables import jobs, uploads
 
 MOST_A_PAGE = 200  # a row is about a kilobyte
-
-
-@dataclass(frozen=True, slots=True)
-class NewJob:
-    """What the caller asked for."""
-
-    source: Source
-    options: JobOptions
-    session_id: str | None
-    webhook: str | None
-    idempotency_key: str | None
-    body_hash: str | None
-    priority: Priority
 
 
 class Jobs:
@@ -64,14 +46,10 @@ class Jobs:
         """The job and its first run in one transaction. A key seen before gives the job of then."""
         new = NewJob(source, options, session_id, webhook, idempotency_key, body_hash, priority)
         with self.database.begin() as connection:
-            _check_source(connection, owner_id, source)
-            job_id = _insert_job(connection, owner_id, new)
-            if job_id is None:
-                return Created(_job_of_key(connection, owner_id, new), fresh=False, runs=[])
-            self.admission.job(connection, owner_id, priority)
-            post(connection, job_id, Notice(ProgressStatus.QUEUED, None, always=True))
-            runs = add_runs(connection, owner_id, [(job_id, Stage.DOWNLOAD, 0)])
-            return Created(fetch_job(connection, owner_id, job_id), fresh=True, runs=runs)
+            outcome = submit(connection, self.admission, owner_id, [new])[0]
+        if isinstance(outcome, VibeInsightError):
+            raise outcome
+        return outcome
 
     def get_job(self, owner_id: OwnerId, job_id: JobId) -> Job:
         with self.database.reading_as(owner_id) as connection:
@@ -82,7 +60,7 @@ class Jobs:
     ) -> Page:
         """Newest first."""
         limit = max(1, min(limit, MOST_A_PAGE))
-        query = _jobs().where(jobs.c.owner_id == owner_id).order_by(jobs.c.created_at.desc(), jobs.c.id.desc())
+        query = job_columns().where(jobs.c.owner_id == owner_id).order_by(jobs.c.created_at.desc(), jobs.c.id.desc())
         if status is not None:
             query = query.where(jobs.c.status == status)
         if cursor is not None:
@@ -110,7 +88,9 @@ class Jobs:
     def retry(self, owner_id: OwnerId, job_id: JobId, from_stage: Stage | None = None) -> Created:
         """Do again what was not done, and everything from `from_stage` on. What is done otherwise stays."""
         with self.database.begin() as connection:
-            return begin_again(connection, fetch_job(connection, owner_id, job_id, lock=True), from_stage)
+            made = begin_again(connection, fetch_job(connection, owner_id, job_id, lock=True), from_stage)
+            self.admission.again(connection, owner_id)
+            return made
 
     def delete_job(self, owner_id: OwnerId, job_id: JobId) -> list[str]:
         """Deletes the rows; that the objects below the returned prefixes go too is decided with it."""
@@ -133,74 +113,6 @@ def begin_again(connection: Connection, job: Job, from_stage: Stage | None) -> C
     reopen_job(connection, job.id)
     post(connection, job.id, Notice(ProgressStatus.QUEUED, runs[0][0], always=True))
     return Created(fetch_job(connection, job.owner_id, job.id), fresh=False, runs=runs)
-
-
-def _jobs() -> Select[Any]:
-    tries = select(func.coalesce(func.max(stage_runs.c.attempt), 0)).where(stage_runs.c.job_id == jobs.c.id)
-    paid = select(func.coalesce(func.sum(provider_calls.c.micro_usd), 0)).where(provider_calls.c.job_id == jobs.c.id)
-    return select(jobs, tries.scalar_subquery().label("attempts"), paid.scalar_subquery().label("micro_usd"))
-
-
-def fetch_job(connection: Connection, owner_id: OwnerId, job_id: str, *, lock: bool = False) -> Job:
-    """NotFound for everybody but the owner."""
-    wanted = uuid_or_missing(job_id, "job")
-    if lock:
-        lock_job(connection, wanted)
-    row = connection.execute(_jobs().where(jobs.c.id == wanted, jobs.c.owner_id == owner_id)).one_or_none()
-    if row is None:
-        raise NotFound(f"There is no job {job_id!r}")
-    return job_of(row)
-
-
-def job_row(connection: Connection, job_id: str) -> AnyRow:
-    """For the engine, which works for every owner."""
-    return connection.execute(_jobs().where(jobs.c.id == job_id)).one()
-
-
-def _insert_job(connection: Connection, owner_id: OwnerId, new: NewJob) -> JobId | None:
-    """None: the idempotency key has been used."""
-    job_id = str(uuid4())
-    row = {
-        "id": job_id,
-        "owner_id": owner_id,
-        "session_id": new.session_id or job_id,
-        "source": to_json(new.source),
-        "options": to_json(new.options),
-        "webhook": new.webhook,
-        "idempotency_key": new.idempotency_key,
-        "body_hash": new.body_hash,
-        "priority": new.priority.rank,
-        "traceparent": current_traceparent() or new_traceparent(),
-    }
-    once = insert(jobs).values(row).on_conflict_do_nothing(index_elements=["owner_id", "idempotency_key"])
-    inserted = connection.execute(once.returning(jobs.c.id)).scalar_one_or_none()
-    if inserted:
-        on_commit(connection, REQUESTS.labels("accepted").inc)
-    return JobId(inserted) if inserted else None
-
-
-def _job_of_key(connection: Connection, owner_id: OwnerId, new: NewJob) -> Job:
-    mine = (jobs.c.owner_id == owner_id, jobs.c.idempotency_key == new.idempotency_key)
-    row = connection.execute(_jobs().where(*mine)).one()
-    if row.body_hash != new.body_hash:
-        raise Conflict("This Idempotency-Key was used with another request; take a new key for a new request")
-    return job_of(row)
-
-
-def _check_source(connection: Connection, owner_id: OwnerId, source: Source) -> None:
-    """Nobody starts a job on somebody else's bytes, or on an upload that has not arrived."""
-    if source.kind is SourceKind.UPLOAD:
-        query = select(uploads.c.completed).where(
-            uploads.c.owner_id == owner_id, uploads.c.id == uuid_or_missing(source.value, "upload")
-        )
-        completed = connection.execute(query.with_for_update(read=True, key_share=True)).scalar_one_or_none()
-        if completed is None:
-            raise NotFound(f"There is no upload {source.value!r}")
-        if not completed:
-            raise Conflict(f"Upload {source.value} has not been completed yet")
-    ours = source.kind is SourceKind.S3 and source.value.startswith(("jobs/", "uploads/"))
-    if ours and not source.value.startswith(f"uploads/{owner_id}/"):
-        raise NotFound("There is no such object")
 
 
 def _drop_upload(connection: Connection, job: Job) -> list[str]:

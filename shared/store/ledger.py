@@ -5,11 +5,14 @@ from sqlalchemy import text
 from shared.settings import Settings
 from shared.store.admission import Admission
 from shared.store.audit import Audit
+from shared.store.batches import Batches
 from shared.store.corrections import Corrections
 from shared.store.documents import Documents
+from shared.store.glossary import Glossary
 from shared.store.erasures import Erasures
 from shared.store.jobs import Jobs
 from shared.store.keys import Keys
+from shared.store.preferences import Preferences
 from shared.store.progress import Progress
 from shared.store.queues import Queues
 from shared.store.retention import Keeping
@@ -19,7 +22,23 @@ from shared.store.voices import Voices
 from shared.store.webhooks import Webhooks
 
 
-class Ledger(Jobs, Uploads, Keys, Documents, Progress, Queues, Audit, Corrections, Voices, Webhooks, Keeping, Erasures):
+class Ledger(
+    Jobs,
+    Batches,
+    Uploads,
+    Keys,
+    Documents,
+    Progress,
+    Preferences,
+    Queues,
+    Audit,
+    Corrections,
+    Glossary,
+    Voices,
+    Webhooks,
+    Keeping,
+    Erasures,
+):
     """Every question and every change that an owner may make, each in one transaction."""
 
     def __init__(self, database: Database, admission: Admission) -> None:

@@ -58,5 +58,5 @@ def _requeue(connection: Connection, job_id: str, again: set[Stage], whole: Stag
 def reopen_job(connection: Connection, job_id: str) -> None:
     """A retry is a new run of the same job, so its percent begins again."""
     afresh = {"status": JobStatus.QUEUED, "percent": 0, "error": None, "warnings": []}
-    afresh |= {"started_at": None, "finished_at": None, "progress_pruned_at": None}
+    afresh |= {"started_at": None, "finished_at": None, "progress_pruned_at": None, "deduped_from": None}
     connection.execute(update(jobs).where(jobs.c.id == job_id).values(afresh))

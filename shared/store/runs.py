@@ -22,8 +22,8 @@ from shared.observe.traces import current_traceparent
 from shared.store.changes import seconds
 from shared.store.costs import CostMemory
 from shared.store.flow import Costs, Flow, Rules, Runs
-from shared.store.jobs import job_row
 from shared.store.progress import lock_job
+from shared.store.read_jobs import job_row
 from shared.store.rows import from_json, job_of, run_of, to_json, to_json_list
 from shared.store.session import Database
 from shared.store.tables import artefacts, jobs, results, stage_runs
@@ -72,6 +72,7 @@ class Finished:
     warnings: tuple[JobWarning, ...] = ()
     facts: JobFacts = field(default_factory=JobFacts)
     from_cache: bool = False
+    made_by: JobId | None = None  # the job it was taken from
 
 
 class RunLedger:
@@ -276,5 +277,8 @@ def _keep(connection: Connection, claim: Claim, done: Finished) -> None:
     if known:
         connection.execute(update(jobs).where(jobs.c.id == claim.job.id).values(known))
     if claim.run.stage is Stage.SYNTHESIZE:
+        if done.made_by is not None:
+            still_there = select(jobs.c.id).where(jobs.c.id == done.made_by).scalar_subquery()
+            connection.execute(update(jobs).where(jobs.c.id == claim.job.id).values(deduped_from=still_there))
         result = {"job_id": claim.job.id, "owner_id": claim.job.owner_id, "document": done.document}
         connection.execute(insert(results).values(result))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 
 from api.app import create_app
 from pipelines import plan, progress
@@ -72,9 +72,12 @@ class Worker:
         self.runs = RunLedger(self.toolbox.ledger.database, _Rules())
 
     def claim(self, job_id: str, stage: Stage) -> Claim:
-        query = select(stage_runs.c.id).where(stage_runs.c.job_id == job_id, stage_runs.c.stage == stage)
+        """This very run: it is let through before whatever else waits there."""
+        wanted = (stage_runs.c.job_id == job_id, stage_runs.c.stage == stage)
+        first = select(func.least(func.min(stage_runs.c.turn), func.min(stage_runs.c.job_turn)) - 1).scalar_subquery()
+        moved = update(stage_runs).where(*wanted).values(priority=0, turn=first, job_turn=first)
         with self.toolbox.ledger.database.begin() as connection:
-            run_id = RunId(connection.execute(query).scalar_one())
+            run_id = RunId(connection.execute(moved.returning(stage_runs.c.id)).scalar_one())
         claim = self.runs.claim(run_id, message_id="test", lease_s=60.0)
         assert claim is not None, f"{stage} could not be claimed"
         return claim

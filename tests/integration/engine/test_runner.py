@@ -7,6 +7,7 @@ import pytest
 
 from shared.domain.errors import Cancelled, Fenced, NotFound
 from shared.domain.job import JobStatus, RunStatus, Stage
+from shared.store.preferences import OwnerPreferences
 from shared.store.runs import Finished, Hold
 from shared.toolbox import Toolbox
 from tests.engine_lab import Lab, expected_effects, wait_for
@@ -158,6 +159,29 @@ def test_equal_work_comes_from_the_cache(lab: Lab) -> None:
     files = [file for found in lab.tools.ledger.artefacts(lab.owner, second) for file in found.files]
     assert len(files) == 7
     assert all(b"".join(lab.tools.objects.stream(file.key)) for file in files)
+
+
+def test_a_job_says_whose_result_it_was_given(lab: Lab) -> None:
+    """Answered from what was done, it names that job, until it is done again or that job is deleted."""
+    first = lab.job({"shards": 1}).job.id
+    lab.work_off()
+    second = lab.job({"shards": 1}).job.id
+    lab.work_off()
+    assert (lab.get(first).deduped_from, lab.get(second).deduped_from) == (None, first)
+    lab.tools.ledger.delete_job(lab.owner, first)
+    assert lab.get(second).deduped_from is None
+
+
+def test_an_owner_who_wants_no_dedupe_has_everything_done_again(lab: Lab) -> None:
+    """The choice is looked at by every stage."""
+    lab.job({"shards": 1})
+    lab.work_off()
+    lab.tools.ledger.prefer(lab.owner, OwnerPreferences(dedupe=False))
+    second = lab.job({"shards": 1}).job.id
+    lab.work_off()
+    worked = lab.execute(f"SELECT count(*) FROM stage_runs WHERE job_id = '{second}' AND work_s IS NOT NULL")
+    assert worked == [(len(expected_effects(1)),)]
+    assert lab.get(second).deduped_from is None
 
 
 def test_another_parameter_misses_the_cache(lab: Lab) -> None:

@@ -18,6 +18,9 @@ pytestmark = pytest.mark.unit
 OPERATIONS = {
     "getUsage",
     "cancelJob",
+    "createJobBatch",
+    "getPreferences",
+    "putPreferences",
     "changeWebhook",
     "createWebhook",
     "deleteAudio",
