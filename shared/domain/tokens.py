@@ -1,12 +1,18 @@
-"""How many tokens a text will be, guessed from its script: no provider's tokenizer is at hand before it is asked."""
+"""How many tokens a text will be, guessed from its script: no provider's tokenizer is at hand before it is asked.
 
-# Han, kana, Hangul and full-width forms: where one character is about one token.
-_WIDE = ((0x2E80, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF), (0xFF00, 0xFFEF), (0x20000, 0x3FFFF))
-WIDE_TOKENS = 1.1  # Chinese has about 1.03 a character by o200k, Japanese 0.65
-OTHER_TOKENS = 0.3  # English prose has about 0.23 a character, line numbers and JSON more
+Measured with o200k over numbered transcript lines of an hour: English 0.34 tokens a character, with its numbers and
+marks; Chinese 1.26 for each of its own characters, Japanese 0.8. The figures here are above those.
+"""
+
+import re
+
+# Han, kana, Hangul and full-width forms.
+_WIDE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
+WIDE_TOKENS = 1.3
+OTHER_TOKENS = 0.36
 
 
 def estimate_tokens(text: str) -> int:
     """On the high side, so that what was planned for is enough."""
-    wide = sum(any(first <= ord(letter) <= last for first, last in _WIDE) for letter in text)
+    wide = len(_WIDE.findall(text))
     return round(wide * WIDE_TOKENS + (len(text) - wide) * OTHER_TOKENS) + 1

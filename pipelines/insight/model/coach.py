@@ -28,6 +28,8 @@ from shared.ports.tick import Tick
 
 NO_MODEL = "no_language_model"
 READING = 1  # raise it with every change of what is asked, checked or merged
+PROMPT_TOKENS = 4_000  # instructions, markers, schema, notes
+LEAST_TOKENS = 500  # of transcript in a question: less is no conversation
 JUDGING_SHARE = 0.3  # of the work, as progress shows it
 
 
@@ -100,14 +102,24 @@ class _Session:
         self._asker = Asker(model, self._budget, self._prompts)
 
     def coached(self) -> Coached:
-        stretches = self._lines.stretches(coding.STRETCH_TOKENS)
+        stretches = self._lines.stretches(self._fitting(coding.STRETCH_TOKENS, coding.ANSWER_TOKENS))
         questions = [coding.question_of(s, self._lines, self._prompts, self._limits.thinking_tokens) for s in stretches]
-        planned = judging.planned_use(self._lines, self._analysis.metrics, self._prompts, self._limits.thinking_tokens)
+        planned = judging.planned_use(self._lines, self._analysis.metrics, self._prompts, self._room)
         self._budget.check(sum(map(expected_use, questions), start=planned))
         answers = self._asker.ask_all(questions, Coding, self._told(len(questions)), self._tick)
         coded = [self._checked(stretch, answer) for stretch, answer in zip(stretches, answers, strict=True)]
         judged = self._judge(coded)
         return self._put_together(stretches, answers, coded, judged)
+
+    @property
+    def _room(self) -> judging.Room:
+        whole = self._fitting(judging.WHOLE_TOKENS, judging.ANSWER_TOKENS)
+        return judging.Room(whole, self._limits.thinking_tokens)
+
+    def _fitting(self, wanted: int, answer_tokens: int) -> int:
+        """Less where the model's window is small: prompt, transcript, thinking and answer share it."""
+        window = self._budget.prices.context_tokens - PROMPT_TOKENS - answer_tokens - self._limits.thinking_tokens
+        return max(LEAST_TOKENS, min(wanted, window))
 
     def given_up(self, error: VibeInsightError) -> Coached:
         return Coached(stands_on_rules(self._analysis, self._findings(failure=error)), lasting=False)
@@ -121,9 +133,7 @@ class _Session:
         return coding.checked_coding(answer.shape, stretch, self._checker, self._said, self._prompts)
 
     def _judge(self, coded: Sequence[Coded]) -> Answered[Judgement]:
-        question = judging.question_of(
-            self._lines, coded, self._analysis.metrics, self._prompts, self._limits.thinking_tokens
-        )
+        question = judging.question_of(self._lines, coded, self._analysis.metrics, self._prompts, self._room)
         return self._asker.ask_one(question, Judgement, self._tick)
 
     def _put_together(

@@ -20,8 +20,7 @@ from shared.domain.insight import Analysis, Diagnosis, Metrics, Prescription, Ro
 from shared.domain.tokens import estimate_tokens
 from shared.ports.language import Question, Usage
 
-WHOLE_TOKENS = 12_000  # up to about 50 minutes the judge reads every word
-DIGEST_TOKENS = 12_000  # of a longer one: the lines that were cited, and those around them
+WHOLE_TOKENS = 12_000  # up to about half an hour the judge reads every word; of more, the lines that were cited
 ANSWER_TOKENS = 3_500  # some 1,500 are usual; Japanese and Chinese take up to twice as many
 LONGEST_SUMMARY, LONGEST_TEXT, LONGEST_TITLE = 1_200, 600, 80  # characters
 
@@ -31,10 +30,16 @@ CONFIDENCE = {"listening": 0.5, "questioning": 0.6, "empathy": 0.4, "feedback": 
 SKILLS = tuple(CONFIDENCE)
 
 
-def question_of(
-    lines: Lines, coded: Sequence[Coded], metrics: Metrics, prompts: Prompts, thinking_tokens: int
-) -> Question:
-    shown = lines.lines if lines.tokens <= WHOLE_TOKENS else digest(lines, coded)
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Tokens that a judge has for the transcript, and for thinking beside the answer."""
+
+    transcript: int = WHOLE_TOKENS
+    thinking: int = 0
+
+
+def question_of(lines: Lines, coded: Sequence[Coded], metrics: Metrics, prompts: Prompts, room: Room) -> Question:
+    shown = lines.lines if lines.tokens <= room.transcript else digest(lines, coded, room.transcript)
     notes = [f"[{line.number}] {text}" for one in coded for line, text in one.notes]
     parts = [f"Measured:\n{_measured(metrics)}", lines.fenced(shown)]
     if len(shown) < len(lines.lines):
@@ -44,21 +49,21 @@ def question_of(
         system=prompts.judge(lines.fence),
         user="\n\n".join(parts),
         schema=schema_of(Judgement),
-        max_output_tokens=ANSWER_TOKENS + thinking_tokens,
+        max_output_tokens=ANSWER_TOKENS + room.thinking,
     )
 
 
-def planned_use(lines: Lines, metrics: Metrics, prompts: Prompts, thinking_tokens: int) -> Usage:
+def planned_use(lines: Lines, metrics: Metrics, prompts: Prompts, room: Room) -> Usage:
     """Before the stretches are coded: what a long conversation's digest will hold is not known, its length is."""
-    known = expected_use(question_of(lines, (), metrics, prompts, thinking_tokens))
-    return known if lines.tokens <= WHOLE_TOKENS else known + Usage(DIGEST_TOKENS, 0)
+    known = expected_use(question_of(lines, (), metrics, prompts, room))
+    return known if lines.tokens <= room.transcript else known + Usage(room.transcript, 0)
 
 
-def digest(lines: Lines, coded: Sequence[Coded]) -> tuple[Line, ...]:
+def digest(lines: Lines, coded: Sequence[Coded], most_tokens: int) -> tuple[Line, ...]:
     """Lines that something was found in, each with the one before, evenly from all stretches, as many as fit."""
     wanted = [sorted(_cited(one, lines)) for one in coded]
     chosen: set[int] = set()
-    room = DIGEST_TOKENS
+    room = most_tokens
     for rank in range(max((len(numbers) for numbers in wanted), default=0)):
         for number in (numbers[rank] for numbers in wanted if rank < len(numbers)):
             for near in (number - 1, number):
