@@ -10,6 +10,7 @@ from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.limits import address_of
 from shared.domain.access import AuditEntry, Principal
 from shared.domain.errors import VibeInsightError
 from shared.store.ledger import Ledger
@@ -78,7 +79,7 @@ def _entry(scope: Scope, outcome: str, status: int | None, location: str | None)
         owner_id=principal.owner_id,
         object_id=of_path or of_answer,
         request_id=state.get("request_id"),
-        address=scope["client"][0] if scope.get("client") else None,
+        address=address_of(scope, scope["app"].state.toolbox.settings.client_address_header),
         status=status,
     )
 
