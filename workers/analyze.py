@@ -12,7 +12,7 @@ from shared.settings import Settings
 from shared.toolbox import Toolbox
 from workers.app import app
 from workers.context import StageContext, StageOutput, StageWork
-from workers.speakers import remembered, said_of_speakers, speaker_parameters, voices_known
+from workers.speakers import remembered, said_of_speakers, speaker_parameters, terms_known, voices_known
 from workers.specs import max_attempts
 from workers.task import stage_task
 
@@ -29,6 +29,7 @@ def _run(context: StageContext) -> StageOutput:
         diarization=diarization,
         said=said_of_speakers(context.parameters),
         voices=voices_known(context.parameters),
+        terms=terms_known(context.parameters),
     )
     measured = remembered(context, measured, diarization)
     coached = coach(

@@ -1,10 +1,11 @@
-"""What the analyze stage is told of speakers beside their turns, and whom it remembers."""
+"""What stages are told beside their input: corrections, voices and glossary as they are now; and who is remembered."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from pipelines.text.merging import merged
+from shared.domain.glossary import Term
 from shared.domain.insight import Analysis, Role
 from shared.domain.job import Job
 from shared.domain.speakers import KnownVoice, SpeakerChange, VoiceOrigin, all_said
@@ -21,7 +22,18 @@ def speaker_parameters(job: Job, tools: Toolbox) -> dict[str, object]:
     voices = tools.ledger.known_voices(job.owner_id, but_of=job.id)
     # A result that names the voice it was kept as is this job's alone.
     remembered = {"remembered_for": job.id} if job.options.remember_clients else {}
-    return {"said": to_json(said), "voices": to_json_list(voices), **remembered}
+    terms = glossary_of(job, tools)
+    return {"said": to_json(said), "voices": to_json_list(voices), "glossary": to_json_list(terms), **remembered}
+
+
+def glossary_of(job: Job, tools: Toolbox) -> tuple[Term, ...]:
+    """The job's own terms, then the owner's."""
+    own = tuple(Term(text) for text in job.options.terms)
+    return own + tuple(term for term in tools.ledger.glossary(job.owner_id) if term.text not in job.options.terms)
+
+
+def terms_known(parameters: Mapping[str, Any]) -> tuple[Term, ...]:
+    return from_json(tuple[Term, ...], parameters["glossary"])
 
 
 def said_of_speakers(parameters: Mapping[str, Any]) -> SpeakerChange:

@@ -15,7 +15,7 @@ from shared.domain.transcript import Diarization
 
 # Cosine from which on a speaker is taken for the enrolled person: in the full band, and in a telephone's, where
 # strangers too are alike.
-SAME_VOICE, SAME_VOICE_TELEPHONE = 0.6, 0.78
+SAME_VOICE, SAME_VOICE_TELEPHONE = 0.5, 0.73
 CERTAINTY_STEP, CERTAINTY_STEP_TELEPHONE = 0.06, 0.03  # cosine that makes the odds e times better
 LEAD = 0.05  # over the next voice of the owner: nearer than this, nobody can say which of the two it is
 

@@ -12,10 +12,12 @@ from pipelines.insight.roles import Hints, contradicted, roles_from
 from pipelines.insight.timeline import NOBODY, REFLECTIVE_MS, STEP_MS, WINDOW_MS
 from pipelines.insight.voices import MATCHING, match_voices
 from pipelines.text.attribution import attribute, speakers_of_channels, turns_of_channels
+from pipelines.text.glossary import GLOSSARY_VERSION, corrected
 from pipelines.text.merging import merged, merged_turns
 from pipelines.text.readable import TEXT_RULES, readable
 from pipelines.text.segments import build_transcript
 from shared.domain.audio import LanguageGuess, PreparedAudio
+from shared.domain.glossary import Term
 from shared.domain.insight import Analysis, Speaker, Transcript
 from shared.domain.job import JobOptions, JobWarning, Stage
 from shared.domain.speakers import NOTHING_SAID, KnownVoice, SpeakerChange
@@ -54,7 +56,7 @@ def analyze_parameters(options: JobOptions) -> dict[str, object]:
     """What changes the document beside its inputs: for the cache key."""
     return {
         "rules_version": RULES_VERSION,
-        "text_rules": TEXT_RULES["version"],
+        "text_rules": [TEXT_RULES["version"], GLOSSARY_VERSION],
         "language": options.language,
         "report_language": options.report_language,
         "roles": list(options.roles),
@@ -69,10 +71,11 @@ def analyze(
     diarization: Diarization | None,
     said: SpeakerChange = NOTHING_SAID,
     voices: Sequence[KnownVoice] = (),
+    terms: Sequence[Term] = (),
 ) -> Analysis:
     """`diarization` None: it failed; where channels carry one person each, their voice activity stands in.
 
-    `said`: what people corrected of the speakers. `voices`: those that the owner has enrolled.
+    `said`: what people corrected of the speakers. `voices`: those that the owner has enrolled. `terms`: their glossary.
     """
     language = _language(options, prepared, transcriptions)
     channels = speakers_of_channels(prepared, diarization.turns if diarization else turns_of_channels(prepared))
@@ -80,6 +83,7 @@ def analyze(
     diarization = diarization and merged(diarization, said.merged)
     turns = diarization.turns if diarization else merged_turns(turns_of_channels(prepared), said.merged)
     words = attribute(transcriptions, diarization.exclusive if diarization else turns, channels)
+    words = corrected(words, terms, language.code if language else None)
     words = readable(words, language.code if language else None, options.report_language)
     texts = catalogue(report_language(options.report_language, language.code if language else None))
     transcript = build_transcript(words)

@@ -1,8 +1,10 @@
 """Write down one shard: words on the recording's own time line."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pipelines.text.invented import without_invented
 from shared.domain.audio import Shard
 from shared.domain.transcript import Transcription, Word
 from shared.ports.speech import Transcriber
@@ -10,16 +12,24 @@ from shared.ports.tick import Tick
 
 
 def transcribe(
-    shard: Shard, audio: Path, *, language: str | None, transcriber: Transcriber, tick: Tick
+    shard: Shard,
+    audio: Path,
+    *,
+    language: str | None,
+    transcriber: Transcriber,
+    tick: Tick,
+    terms: Sequence[str] = (),
 ) -> Transcription:
     """`audio` is the shard's own file; only the stretches that hold speech are given to the recogniser."""
-    heard = transcriber.transcribe(audio, speech=shard.speech, language=language, tick=tick)
+    heard = transcriber.transcribe(audio, speech=shard.speech, language=language, tick=tick, terms=terms)
+    spoken = language or (heard.language.code if heard.language else None)
+    words, invented = without_invented(heard.words, spoken)
     return Transcription(
         shard=shard.index,
         channel=shard.channel,
         language=heard.language,
-        words=tuple(_on_time_line(word, shard) for word in heard.words),
-        dropped=heard.dropped,
+        words=tuple(_on_time_line(word, shard) for word in words),
+        dropped=heard.dropped + invented,
         provenance=transcriber.provenance,
     )
 

@@ -65,13 +65,15 @@ class FasterWhisper:
         finally:
             self.__dict__.pop("_model", None)
 
-    def transcribe(self, audio: Path, *, speech: Sequence[Span], language: str | None, tick: Tick) -> Recognised:
+    def transcribe(
+        self, audio: Path, *, speech: Sequence[Span], language: str | None, tick: Tick, terms: Sequence[str] = ()
+    ) -> Recognised:
         known = LanguageGuess(language, 1.0) if language else None
         if not speech:
             return Recognised((), known, 0)
         with opened_recording(audio) as samples:
             guess = known or self._detect(samples, speech)
-            decoder = Decoder(self._model, self._supported(guess.code), self._settings.whisper_beam_size)
+            decoder = Decoder(self._model, self._supported(guess.code), self._settings.whisper_beam_size, terms)
             words, dropped = _Reading(decoder, samples, speech).words(tick)
         return Recognised(words, guess, dropped)
 

@@ -35,6 +35,7 @@ PIECE_S = 300.0  # 9.6 MB before FLAC halves them; the server writes down a minu
 WITHOUT_WORD_TIMES = ("gpt-4o",)  # models that answer with text alone
 NO_CREDIT = "insufficient_quota"  # a 429 that waiting does not mend
 OPENAI, COMPATIBLE = "openai", "openai-compatible"  # as limits and prices know them; the other is one's own server
+MOST_HINT = 600  # characters: the provider reads the last 224 tokens of a prompt
 RECIPE = 1  # raise it with every change of what is sent or read
 
 
@@ -47,6 +48,14 @@ class Patience:
     first_wait_s: float = 1.0  # doubled each time
     longest_wait_s: float = 20.0  # asked to wait longer, we give the worker free
     sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What each piece of a recording is sent with."""
+
+    language: str | None
+    hint: str  # names and terms; empty: none
 
 
 class OpenAITranscriber:
@@ -71,14 +80,17 @@ class OpenAITranscriber:
         """The provider finds out by itself, with each transcription."""
         return None
 
-    def transcribe(self, audio: Path, *, speech: Sequence[Span], language: str | None, tick: Tick) -> Recognised:
+    def transcribe(
+        self, audio: Path, *, speech: Sequence[Span], language: str | None, tick: Tick, terms: Sequence[str] = ()
+    ) -> Recognised:
         known = LanguageGuess(language, 1.0) if language else None
         if not speech:
             return Recognised((), known, 0)
         samples = read_recording(audio)
+        asked = _Asked(language, ", ".join(terms)[:MOST_HINT])
         words, dropped, guess = list[Word](), 0, known
         for window in plan_windows(samples, speech, PIECE_S):
-            reply = self._ask(window.samples(samples), language)
+            reply = self._ask(window.samples(samples), asked)
             kept, refused = _placed(window, reply, speech)
             words += kept
             dropped += refused
@@ -86,7 +98,7 @@ class OpenAITranscriber:
             tick(window.pieces[-1].end_s)
         return Recognised(ascending(words, len(samples) / SAMPLE_RATE_HZ), guess, dropped)
 
-    def _ask(self, piece: Samples, language: str | None) -> Any:
+    def _ask(self, piece: Samples, asked: _Asked) -> Any:
         sound = _flac(piece)
         expected = Units(audio_s=len(piece) / SAMPLE_RATE_HZ)
         retrying = Retrying(
@@ -96,15 +108,15 @@ class OpenAITranscriber:
             sleep=self._patience.sleep,
             reraise=True,
         )
-        return retrying(self._ask_through_gate, sound, language, expected)
+        return retrying(self._ask_through_gate, sound, asked, expected)
 
-    def _ask_through_gate(self, sound: bytes, language: str | None, expected: Units) -> Any:
+    def _ask_through_gate(self, sound: bytes, asked: _Asked, expected: Units) -> Any:
         """Each try is a request to the provider, so each goes through the gate."""
         _ = self._client  # what is not set up is said before anything is reserved
         with self._gate.call(self._provider, self._settings.openai_transcribe_model, expected):
-            return self._ask_once(sound, language)
+            return self._ask_once(sound, asked)
 
-    def _ask_once(self, sound: bytes, language: str | None) -> Any:
+    def _ask_once(self, sound: bytes, asked: _Asked) -> Any:
         import openai
 
         try:
@@ -114,7 +126,8 @@ class OpenAITranscriber:
                 response_format="verbose_json",
                 timestamp_granularities=["word", "segment"],
                 temperature=0,
-                language=language if language else openai.omit,
+                language=asked.language or openai.omit,
+                prompt=asked.hint or openai.omit,
             )
         except openai.APIStatusError as error:
             raise _refusal(error) from None  # its text may repeat parts of the key

@@ -26,6 +26,7 @@ class Word:
     end_s: float
     text: str
     probability: float  # 0..1
+    heard: str | None = None  # what was recognised, where a glossary's term has taken its place
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,11 @@ class Transcriber(Protocol):
         """The language spoken, judged on `speech` alone; None where the provider finds out by itself."""
         ...
 
-    def transcribe(self, audio: Path, *, speech: Sequence[Span], language: str | None, tick: Tick) -> Recognised: ...
+    def transcribe(
+        self, audio: Path, *, speech: Sequence[Span], language: str | None, tick: Tick, terms: Sequence[str] = ()
+    ) -> Recognised:
+        """`terms`: names and words that may be said; they lead recognition where the engine can be led."""
+        ...
 
 
 class Diarizer(Protocol):

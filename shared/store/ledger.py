@@ -8,8 +8,8 @@ from shared.store.audit import Audit
 from shared.store.batches import Batches
 from shared.store.corrections import Corrections
 from shared.store.documents import Documents
-from shared.store.glossary import Glossary
 from shared.store.erasures import Erasures
+from shared.store.glossary import Glossary
 from shared.store.jobs import Jobs
 from shared.store.keys import Keys
 from shared.store.preferences import Preferences

@@ -18,7 +18,9 @@ SILENCE_S = 1.0  # after the speech: with 0.3 s the network sometimes starts ove
 TRAINED_S = 30.0  # the length Whisper was trained with; never more
 FRAMES_PER_S = 100
 TOKENS_PER_S = 14  # fast Japanese needs 10; bounds the time lost in a loop
-MAX_TOKENS = 440  # the network's positions are 448, less the prompt
+POSITIONS = 448  # of the network, for prompt and text
+MAX_TOKENS = 440  # less the prompt; with a hint the positions are the limit
+HINT_TOKENS = 100  # some 30 names; more leaves too few positions for 24 s of fast speech
 TIMESTAMP_STEP_S = 0.02
 LATEST_START = 50  # timestamp steps: text begins in the first second of a window
 CLOSING_S = 0.3  # a timestamp this close to the last speech ends the window: what follows is said twice
@@ -62,7 +64,7 @@ class _Reading:
 class Decoder:
     """One loaded model in one language. Deterministic: beam search, no sampling."""
 
-    def __init__(self, model: Any, language: str, beam_size: int) -> None:
+    def __init__(self, model: Any, language: str, beam_size: int, terms: Sequence[str] = ()) -> None:
         from faster_whisper.tokenizer import Tokenizer
 
         self._model = model
@@ -70,6 +72,14 @@ class Decoder:
         self._tokenizer = Tokenizer(
             model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=language
         )
+        self._prompt = [*self._hint(terms), *self._tokenizer.sot_sequence]
+
+    def _hint(self, terms: Sequence[str]) -> list[int]:
+        """The terms as if they had been said just before: the network then spells them alike."""
+        if not terms:
+            return []
+        hint = self._tokenizer.encode(" " + ", ".join(terms) + ".")
+        return [self._tokenizer.sot_prev, *hint[:HINT_TOKENS]]
 
     def decode(self, clips: Sequence[Clip], context_s: float | None = None) -> list[Decoded]:
         """`context_s`: encode that much instead of the longest clip and SILENCE_S."""
@@ -77,9 +87,9 @@ class Decoder:
         encoded = encode(self._model, [clip.samples for clip in clips], context_s or longest_s + SILENCE_S)
         results = self._model.model.generate(
             encoded,
-            [self._tokenizer.sot_sequence] * len(clips),
+            [self._prompt] * len(clips),
             beam_size=self._beam_size,
-            max_length=min(MAX_TOKENS, int(longest_s * TOKENS_PER_S) + 20),
+            max_length=min(POSITIONS, len(self._prompt) + min(MAX_TOKENS, int(longest_s * TOKENS_PER_S) + 20)),
             max_initial_timestamp_index=LATEST_START,
             return_scores=True,
             return_no_speech_prob=True,

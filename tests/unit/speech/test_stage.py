@@ -24,12 +24,15 @@ class Scripted:
     def __init__(self, *words: Word) -> None:
         self._words = words
         self.asked: tuple[Sequence[Span], str | None] | None = None
+        self.terms: tuple[str, ...] = ()
 
     def detect_language(self, audio: Path, speech: Sequence[Span]) -> LanguageGuess | None:
         return None
 
-    def transcribe(self, audio: Path, *, speech: Sequence[Span], language: str | None, tick: Tick) -> Recognised:
-        self.asked = (speech, language)
+    def transcribe(
+        self, audio: Path, *, speech: Sequence[Span], language: str | None, tick: Tick, terms: Sequence[str] = ()
+    ) -> Recognised:
+        self.asked, self.terms = (speech, language), tuple(terms)
         return Recognised(self._words, LanguageGuess("ja", 0.98), dropped=3)
 
 
@@ -61,3 +64,18 @@ def test_the_recogniser_hears_of_speech_and_language() -> None:
     scripted = Scripted()
     transcribe(SHARD, Path("shard-2.flac"), language="ja", transcriber=scripted, tick=no_tick)
     assert scripted.asked == (SHARD.speech, "ja")
+
+
+def test_the_recogniser_hears_of_terms() -> None:
+    """Names that may be said are handed on."""
+    scripted = Scripted()
+    transcribe(SHARD, Path("a.flac"), language="ja", transcriber=scripted, tick=no_tick, terms=["GROW"])
+    assert scripted.terms == ("GROW",)
+
+
+def test_what_nobody_said_is_dropped_and_counted() -> None:
+    """Thanks for watching, written by any engine over the silence of a shard's end."""
+    words = (Word(0.5, 0.9, "はい", 0.8), Word(6.0, 8.0, "ご視聴ありがとうございました", 0.9))
+    written = transcribe(SHARD, Path("a.flac"), language="ja", transcriber=Scripted(*words), tick=no_tick)
+    assert [word.text for word in written.words] == ["はい"]
+    assert written.dropped == 4
