@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 UV_VERSION := 0.13.8
+PIP_AUDIT_VERSION := 2.10.1
 UV := .tools/bin/uv
 BIN := .venv/bin
 # Where the system keeps certificates they count, as for pip: a company's proxy may have one of its own.
@@ -12,7 +13,7 @@ FILE ?=
 LANGUAGE ?= en
 OUT ?= out
 
-.PHONY: help setup demo up test check unit chaos chaos-stages fuzz load bench accuracy lock
+.PHONY: help setup demo up test check unit chaos chaos-stages fuzz load bench accuracy lock audit
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}'
@@ -77,6 +78,12 @@ bench: setup ## The whole job against the bare engines
 accuracy: setup ## Word and speaker errors on recordings with references
 	$(BIN)/python bench/accuracy.py
 	$(BIN)/python bench/diarization.py
+
+audit: .tools/bin/pip-audit ## Ask about known flaws of every locked package
+	.tools/bin/python infra/audit.py
+
+.tools/bin/pip-audit: $(UV)
+	-.tools/bin/pip install --quiet --disable-pip-version-check pip-audit==$(PIP_AUDIT_VERSION)
 
 lock: $(UV) ## Resolve pyproject.toml again into requirements.lock and the image's lock
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --all-extras \
