@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = Field(None, validation_alias=_also("openai_api_key", "OPENAI_API_KEY"))
     openai_base_url: str | None = Field(None, validation_alias=_also("openai_base_url", "OPENAI_BASE_URL"))
     openai_transcribe_model: str = "whisper-1"
+    diarizer: str = "onnx"  # or "pyannote", which is installed by whoever wants it
+    pyannote_model: str = "pyannote/speaker-diarization-community-1"  # or a folder
+    huggingface_token: SecretStr | None = Field(None, validation_alias=_also("huggingface_token", "HF_TOKEN"))
 
     # ---- providers' limits and money (docs/limits.md)
     provider_limits: dict[str, ProviderLimits] = {}  # by provider, as JSON: {"openai": {"requests_per_minute": 500}}

@@ -127,9 +127,17 @@ class Toolbox:
 
     @cached_property
     def diarizer(self) -> "Diarizer":
-        from shared.adapters.diarization.diarizer import OnnxDiarizer
+        match self.settings.diarizer:
+            case "onnx":
+                from shared.adapters.diarization.diarizer import OnnxDiarizer
 
-        return watched(OnnxDiarizer(self.settings), model("diarizer", local=True))
+                return watched(OnnxDiarizer(self.settings), model("diarizer", local=True))
+            case "pyannote":
+                from shared.adapters.diarization.pyannote import PyannoteDiarizer
+
+                return watched(PyannoteDiarizer(self.settings), model("diarizer", local=True))
+            case other:
+                raise SetupError(f"VIBEINSIGHT_DIARIZER is {other!r}; use onnx or pyannote")
 
     @cached_property
     def embedder(self) -> "SpeakerEmbedder":
