@@ -161,7 +161,7 @@ def create_deliveries() -> None:
         moment("finished_at"),
     )
     for name, columns, rows in (
-        ("due", ["due_at"], "status = 'pending'"),
+        ("due", ["endpoint_id", "due_at"], "status = 'pending'"),
         ("sent", ["endpoint_id"], "token IS NOT NULL"),
         ("newest", ["owner_id", sa.text("created_at DESC"), sa.text("id DESC")], None),
         ("endpoint", ["endpoint_id", "status"], None),

@@ -108,7 +108,7 @@ webhook_deliveries = Table(
     Column("tries", JSONB, nullable=False, server_default=_NO_ITEMS),
     _time("created_at", now=True),
     _time("finished_at"),
-    Index("webhook_deliveries_due_idx", "due_at", postgresql_where=text("status = 'pending'")),
+    Index("webhook_deliveries_due_idx", "endpoint_id", "due_at", postgresql_where=text("status = 'pending'")),
     Index("webhook_deliveries_sent_idx", "endpoint_id", postgresql_where=text("token IS NOT NULL")),
     Index("webhook_deliveries_newest_idx", "owner_id", text("created_at DESC"), text("id DESC")),
     Index("webhook_deliveries_endpoint_idx", "endpoint_id", "status"),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, text, update
 
 from shared.domain.webhooks import WAITS_S, Answer, DeliveryStatus, Letter
 from shared.store.changes import seconds
@@ -23,6 +23,31 @@ LONGEST_ASKED_S = 3_600.0  # a receiver's Retry-After counts up to an hour
 TRIES_KEPT = 20
 PAUSE_AFTER_S = 12 * 3_600.0  # nothing has arrived for half a day when a delivery is given up: nobody is there
 
+# Of each endpoint those for which it has hands free. Goes from endpoint to endpoint through the index: what it costs
+# grows with the endpoints that have something to be told, not with how much that is.
+_FAIR = text("""
+    WITH RECURSIVE told (id) AS (
+        (SELECT endpoint_id FROM webhook_deliveries WHERE status = 'pending' ORDER BY endpoint_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT endpoint_id FROM webhook_deliveries WHERE status = 'pending' AND endpoint_id > told.id
+                ORDER BY endpoint_id LIMIT 1)
+        FROM told WHERE told.id IS NOT NULL
+    )
+    SELECT due.id
+    FROM told
+    JOIN webhook_endpoints ON webhook_endpoints.id = told.id AND paused_at IS NULL
+    CROSS JOIN LATERAL (
+        SELECT id, due_at FROM webhook_deliveries
+        WHERE endpoint_id = told.id AND status = 'pending' AND due_at <= now()
+        ORDER BY due_at
+        LIMIT greatest(0, :at_once - (
+            SELECT count(*) FROM webhook_deliveries
+            WHERE endpoint_id = told.id AND token IS NOT NULL AND due_at > now()))
+    ) AS due
+    ORDER BY due.due_at
+    LIMIT :most
+""")
+
 _PENDING = webhook_deliveries.c.status == DeliveryStatus.PENDING
 
 
@@ -34,7 +59,7 @@ class WebhookQueue:
         """What has been due longest, of each endpoint no more than it may have under way."""
         chosen = (
             select(webhook_deliveries.c.id)
-            .where(webhook_deliveries.c.id.in_(_fair(most)), *_due())
+            .where(webhook_deliveries.c.id.in_(_FAIR.columns(webhook_deliveries.c.id)), *_due())
             .with_for_update(skip_locked=True)
         )
         taken = {
@@ -44,7 +69,7 @@ class WebhookQueue:
         }
         with self.database.begin() as connection:
             marked = update(webhook_deliveries).where(webhook_deliveries.c.id.in_(chosen)).values(taken)
-            rows = connection.execute(marked.returning(webhook_deliveries)).all()
+            rows = connection.execute(marked.returning(webhook_deliveries), {"most": most, "at_once": AT_ONCE}).all()
             return _letters(connection, rows)
 
     def settle(self, letter: Letter, answer: Answer) -> DeliveryStatus | None:
@@ -62,27 +87,6 @@ class WebhookQueue:
 
 def _due() -> tuple[ColumnElement[bool], ...]:
     return _PENDING, webhook_deliveries.c.due_at <= func.now()
-
-
-def _fair(most: int) -> ColumnElement[str]:
-    """Ids of due deliveries: of each endpoint those for which it has hands free."""
-    place = func.row_number().over(
-        partition_by=webhook_deliveries.c.endpoint_id, order_by=(webhook_deliveries.c.due_at, webhook_deliveries.c.id)
-    )
-    awake = select(webhook_endpoints.c.id).where(webhook_endpoints.c.paused_at.is_(None))
-    ranked = (
-        select(webhook_deliveries.c.id, webhook_deliveries.c.endpoint_id, webhook_deliveries.c.due_at, place.label("n"))
-        .where(*_due(), webhook_deliveries.c.endpoint_id.in_(awake))
-        .subquery()
-    )
-    other = webhook_deliveries.alias()
-    under_way = (
-        select(func.count())
-        .where(other.c.endpoint_id == ranked.c.endpoint_id, other.c.token.is_not(None), other.c.due_at > func.now())
-        .scalar_subquery()
-    )
-    free = select(ranked.c.id).where(ranked.c.n + under_way <= AT_ONCE).order_by(ranked.c.due_at).limit(most)
-    return free.scalar_subquery()
 
 
 def _letters(connection: Connection, rows: Sequence[AnyRow]) -> list[Letter]:
