@@ -158,16 +158,19 @@ def queues(as_json: AsJson = False) -> None:
     show.queues(states, as_json=as_json)
 
 
-def purge(
+def purge(  # noqa: PLR0913, PLR0917 - one argument an option
     job_ids: Jobs = None,
     older_than: OlderThan = None,
     owner: OfOwner = None,
     status: Annotated[list[JobStatus] | None, typer.Option(help="Only in this state; may be repeated.")] = None,
+    everything: Annotated[bool, typer.Option("--everything", help="All of --owner, running jobs too.")] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Delete jobs that have ended, with their rows and objects, for good. Legal holds are kept."""
+    if everything:
+        return _erase(owner, dry_run=dry_run, yes=yes, as_json=as_json)
     if not (job_ids or older_than or owner):
         raise typer.BadParameter("Name jobs, --older-than AGE or --owner OWNER: not everything at once.")
     statuses = [word for word in _words(status) or [one.value for one in ENDED] if JobStatus(word).ended]
@@ -250,9 +253,26 @@ def _replay(tools: Toolbox, owner_id: OwnerId, job_id: JobId, from_stage: Stage 
 
 
 def _purge(tools: Toolbox, owner_id: OwnerId, job_id: JobId) -> None:
-    """The rows first: that refuses what is held."""
-    for prefix in tools.ledger.delete_job(owner_id, job_id) or ():
-        tools.objects.delete_prefix(prefix)
+    """The rows first: that refuses what is held. The objects follow now, or when the store can."""
+    from shared.keeping.deleting import delete_now
+
+    tools.ledger.delete_job(owner_id, job_id)
+    delete_now(tools.ledger.database, tools.objects, job_id=job_id)
+
+
+def _erase(owner: str | None, *, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Everything of an owner but the account itself and its keys."""
+    from shared.keeping.erasing import erase_owner
+
+    if owner is None:
+        raise typer.BadParameter("--everything needs --owner: of whom?")
+    with _tools() as tools:
+        owner_id = _operator(tools).owner_id(owner)
+        if dry_run or not _agreed(f"Delete everything of owner {owner_id}, for good?", yes=yes):
+            return show.plan("purge", _chosen(tools, Filter(owner=owner_id, limit=MOST)), as_json=as_json)
+        report = erase_owner(tools.ledger.database, tools.objects, owner_id)
+        _audit(tools, "purge", {}, owner=owner_id, everything=True)
+    return show.erasure(report, as_json=as_json)
 
 
 def _conclude(word: str, done: Done, *, as_json: bool) -> None:

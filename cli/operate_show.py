@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from shared.domain.job import JobError
+from shared.domain.keeping import Erasure
 from shared.domain.operation import BuriedRun, JobLine, Requeued
 
 if TYPE_CHECKING:
@@ -70,6 +71,19 @@ def done(word: str, outcomes: dict[str, str], *, as_json: bool) -> None:
         if outcome != "ok":
             typer.echo(f"{job_id}  {outcome}", err=True)
     return typer.echo(f"{len(well)} of {len(outcomes)} jobs {word}.")
+
+
+def erasure(report: Erasure, *, as_json: bool) -> None:
+    """What went, by table and by kind of object."""
+    if as_json:
+        return _json(_plain(asdict(report)))
+    table = Table("what", "how many")
+    for name, count in {**report.rows, **{f"objects in {kind}/": n for kind, n in report.objects.items()}}.items():
+        table.add_row(name, str(count))
+    _table(table, [*report.rows, *report.objects], "Nothing of this owner was there: nothing")
+    if report.finished_at is None:
+        typer.echo("Not all of it is gone yet; the steward goes on.", err=True)
+    return None
 
 
 def requeued(found: Requeued, rung: int, *, as_json: bool) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, or_, select, update
 
-from shared.domain.errors import NotFound
+from shared.domain.errors import Conflict, NotFound
 from shared.domain.ids import OwnerId, RunId
 from shared.domain.job import JobError, JobStatus, RunStatus, Stage
 from shared.domain.operation import BuriedRun, Filter, JobLine, Requeued
@@ -47,13 +47,16 @@ class Operator:
             rows = connection.execute(found.order_by(stage_runs.c.finished_at.desc()).limit(wanted.limit))
             return [_buried_run(row) for row in rows]
 
-    def owner_of(self, job_id: str) -> OwnerId:
-        query = select(jobs.c.owner_id).where(jobs.c.id == uuid_or_missing(job_id, "job"))
+    def owner_id(self, given: str) -> OwnerId:
+        """By id or by name; names are not unique, and then the id is asked for."""
+        query = select(owners.c.id).where(*_of_owner(Filter(owner=given))).limit(2)
         with self.database.begin() as connection:
-            found = connection.execute(query).scalar_one_or_none()
-        if found is None:
-            raise NotFound(f"There is no job {job_id!r}")
-        return OwnerId(found)
+            found = connection.execute(query).scalars().all()
+        if not found:
+            raise NotFound(f"There is no owner {given!r}")
+        if len(found) > 1:
+            raise Conflict(f"Several owners are called {given!r}; name one by its id")
+        return OwnerId(found[0])
 
     def requeue(self, wanted: Filter, *, now: bool) -> Requeued:
         """What may be claimed is to be rung again; with `now` also what waits for its next attempt."""

@@ -142,6 +142,23 @@ def test_purge_deletes_what_has_ended(lab: Lab, vibeinsight: Vibeinsight) -> Non
     assert gone in entries[-1][1]
 
 
+def test_everything_of_an_owner_goes(lab: Lab, vibeinsight: Vibeinsight) -> None:
+    """Running jobs and objects too, with a report of what went; another owner's stay, and a hold stops it."""
+    other = lab.tools.ledger.create_owner("other")
+    job_id = lab.job({"shards": 0}).job.id
+    lab.work_off(most=2)
+    assert vibeinsight("purge", "--everything", "--yes").code == 2
+    assert vibeinsight("purge", "--everything", "--owner", "nobody", "--yes").complaint == "not_found"
+    lab.tools.ledger.hold_owner(lab.owner, "a dispute")
+    assert vibeinsight("purge", "--everything", "--owner", "lab", "--yes").code == 1
+    lab.tools.ledger.release_owner(lab.owner)
+    report = vibeinsight("purge", "--everything", "--owner", "lab", "--yes", "--json").json
+    assert (report["rows"]["jobs"], report["finished_at"] is not None) == (1, True)
+    assert report["objects"]["jobs"] > 0
+    assert lab.execute(f"SELECT count(*) FROM jobs WHERE id = '{job_id}'")[0][0] == 0
+    assert lab.execute(f"SELECT count(*) FROM owners WHERE id = '{other}'")[0][0] == 1
+
+
 def test_without_settings_the_way_is_told() -> None:
     """The operator learns what to set."""
     with operate.on(Settings(database_url=None, redis_url=None)):
