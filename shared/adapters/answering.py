@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pydantic import SecretStr
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from shared.domain.errors import (
@@ -79,6 +80,11 @@ def model_name(settings: Settings) -> str:
     if not settings.language_model_name:
         raise SetupError("No language model is named: set VIBEINSIGHT_LANGUAGE_MODEL_NAME, as its provider calls it")
     return settings.language_model_name
+
+
+def first_key(*keys: SecretStr | None) -> str:
+    """The first that is there; compose files pass on empty ones."""
+    return next((found for key in keys if key and (found := key.get_secret_value())), "")
 
 
 def parameters_of(settings: Settings) -> dict[str, object]:

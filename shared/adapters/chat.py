@@ -42,7 +42,7 @@ class ChatModel:
     @cached_property
     def provenance(self) -> Provenance:
         return Provenance(
-            provider=OPENAI if self._settings.language_model_base_url is None else COMPATIBLE,
+            provider=COMPATIBLE if self._settings.language_model_base_url else OPENAI,
             model=answering.model_name(self._settings),
             version=version("openai"),
             parameters=answering.parameters_of(self._settings),
@@ -98,11 +98,12 @@ class ChatModel:
         import openai
 
         settings = self._settings
-        key = settings.language_model_key or settings.openai_api_key
-        if key is None and settings.language_model_base_url is None:
+        own = None if settings.language_model_base_url else settings.openai_api_key  # OpenAI's key is for OpenAI alone
+        key = answering.first_key(settings.language_model_key, own)
+        if not (key or settings.language_model_base_url):
             raise SetupError("No key for the language model: set OPENAI_API_KEY or VIBEINSIGHT_LANGUAGE_MODEL_KEY")
         return openai.OpenAI(
-            api_key=key.get_secret_value() if key else NO_KEY_NEEDED,
+            api_key=key or NO_KEY_NEEDED,
             base_url=settings.language_model_base_url or OPENAI_URL,
             max_retries=0,
             timeout=settings.language_model_timeout_s,

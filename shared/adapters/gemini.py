@@ -98,15 +98,15 @@ class GeminiModel:
         from google.genai import types
 
         settings = self._settings
-        key = settings.language_model_key or settings.gemini_api_key
-        if key is None:
+        key = answering.first_key(settings.language_model_key, settings.gemini_api_key)
+        if not key:
             raise SetupError("No key for Gemini: set GEMINI_API_KEY or VIBEINSIGHT_LANGUAGE_MODEL_KEY")
         options = types.HttpOptions(
-            base_url=settings.language_model_base_url,
+            base_url=settings.language_model_base_url or None,
             timeout=round(settings.language_model_timeout_s * 1000),
             retry_options=types.HttpRetryOptions(attempts=1),
         )
-        return genai.Client(api_key=key.get_secret_value(), vertexai=False, http_options=options)
+        return genai.Client(api_key=key, vertexai=False, http_options=options)
 
 
 def _refusal(error: Any) -> ProviderError:

@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from shared.adapters.answering import LONGEST_ANSWER, Patience
 from shared.adapters.chat import ChatModel
@@ -274,7 +275,8 @@ def nowhere() -> Settings:
 
 def test_what_is_missing_is_named(nowhere: Settings) -> None:
     """No key, no name of a model, an unknown provider: each says which setting to set."""
-    for model in (GeminiModel(nowhere), ChatModel(nowhere)):
+    empty = nowhere.model_copy(update={"openai_api_key": SecretStr(""), "language_model_base_url": ""})
+    for model in (GeminiModel(nowhere), ChatModel(nowhere), ChatModel(empty)):
         with pytest.raises(SetupError, match="_API_KEY"):
             model.ask(QUESTION)
     with pytest.raises(SetupError, match="LANGUAGE_MODEL_NAME"):
@@ -282,6 +284,16 @@ def test_what_is_missing_is_named(nowhere: Settings) -> None:
     with pytest.raises(SetupError, match="none, gemini or openai"):
         _ = Toolbox(nowhere.model_copy(update={"language_model": "magic"})).language_model
     assert Toolbox(nowhere).language_model is None
+
+
+def test_openais_key_is_for_openai_alone(server: LanguageServer) -> None:
+    """Another server is asked without it, also where a transcriber of OpenAI has one."""
+    server.model = lambda asked: GOOD
+    settings = server.settings("openai").model_copy(
+        update={"language_model_key": None, "openai_api_key": SecretStr("sk-of-openai")}
+    )
+    ChatModel(settings).ask(QUESTION)
+    assert "sk-of-openai" not in server.asked[0].key
 
 
 def test_prices_come_from_the_price_list(server: LanguageServer, nowhere: Settings) -> None:
