@@ -1,8 +1,8 @@
 """Speech to text by OpenAI, or any server that speaks its transcription call with word times.
 
 Only speech is sent, as FLAC, in pieces cut in pauses: the server's 25 MB are never reached, silence is not paid for
-and nothing can be invented in it. `gpt-4o-transcribe` and its kind give no word times, without which nobody can say who
-said a word: they are refused instead of being filled up with guesses.
+and nothing can be invented in it. `gpt-4o-transcribe` and its kind give no word times: openai_untimed.py says what is
+done about that.
 """
 
 import io
@@ -19,10 +19,11 @@ import httpx
 import soundfile
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
+from shared.adapters import openai_untimed as untimed
 from shared.adapters.openai_reply import language_of, words_of
 from shared.adapters.recordings import read_recording
 from shared.adapters.whisper.windows import Window, plan_windows
-from shared.adapters.whisper.words import ascending, in_speech
+from shared.adapters.whisper.words import TimedWord, ascending, in_speech
 from shared.domain.audio import SAMPLE_RATE_HZ, LanguageGuess, Span
 from shared.domain.errors import ProviderError, ProviderPaused, ProviderRejected, ProviderUnavailable, SetupError
 from shared.domain.transcript import Provenance, Word
@@ -32,7 +33,6 @@ from shared.ports.tick import Tick
 from shared.settings import Settings
 
 PIECE_S = 300.0  # 9.6 MB before FLAC halves them; the server writes down a minute in about three seconds
-WITHOUT_WORD_TIMES = ("gpt-4o",)  # models that answer with text alone
 NO_CREDIT = "insufficient_quota"  # a 429 that waiting does not mend
 OPENAI, COMPATIBLE = "openai", "openai-compatible"  # as limits and prices know them; the other is one's own server
 MOST_HINT = 600  # characters: the provider reads the last 224 tokens of a prompt
@@ -65,6 +65,8 @@ class OpenAITranscriber:
         self._settings = settings
         self._gate = gate or OpenGate()
         self._patience = patience or Patience()
+        self._model = settings.openai_transcribe_model
+        self._untimed = untimed.is_untimed(self._model)
         self._provider = OPENAI if settings.openai_base_url is None else COMPATIBLE
 
     @cached_property
@@ -73,7 +75,9 @@ class OpenAITranscriber:
             provider="openai",
             model=self._settings.openai_transcribe_model,
             version=version("openai"),
-            parameters={"response_format": "verbose_json", "temperature": 0, "recipe": RECIPE},
+            parameters={"word_times": untimed.WORD_TIMES, "recipe": RECIPE}
+            if self._untimed
+            else {"response_format": "verbose_json", "temperature": 0, "recipe": RECIPE},
         )
 
     def detect_language(self, audio: Path, speech: Sequence[Span]) -> LanguageGuess | None:
@@ -89,9 +93,10 @@ class OpenAITranscriber:
         samples = read_recording(audio)
         asked = _Asked(language, ", ".join(terms)[:MOST_HINT])
         words, dropped, guess = list[Word](), 0, known
-        for window in plan_windows(samples, speech, PIECE_S):
+        for window in plan_windows(samples, speech, untimed.piece_s(self._model) if self._untimed else PIECE_S):
             reply = self._ask(window.samples(samples), asked)
-            kept, refused = _placed(window, reply, speech)
+            said = untimed.spread_words(reply, window.duration_s) if self._untimed else words_of(reply)
+            kept, refused = _placed(window, said, speech)
             words += kept
             dropped += refused
             guess = guess or language_of(reply)
@@ -122,12 +127,9 @@ class OpenAITranscriber:
         try:
             reply = self._client.audio.transcriptions.create(
                 file=("speech.flac", sound, "audio/flac"),
-                model=self._settings.openai_transcribe_model,
-                response_format="verbose_json",
-                timestamp_granularities=["word", "segment"],
-                temperature=0,
+                model=self._model,
                 language=asked.language or openai.omit,
-                prompt=asked.hint or openai.omit,
+                **(untimed.request(self._model, asked.hint) if self._untimed else _timed_request(asked.hint)),
             )
         except openai.APIStatusError as error:
             raise _refusal(error) from None  # its text may repeat parts of the key
@@ -135,7 +137,9 @@ class OpenAITranscriber:
             fault = type(error).__name__
             message = f"OpenAI's answer did not arrive whole ({fault}); try again later"
             raise ProviderUnavailable(message, sent=not _never_sent(error)) from None
-        if getattr(reply, "words", None) is None and getattr(reply, "text", "").strip():
+        if not isinstance(getattr(reply, "text", None), str):
+            raise ProviderUnavailable("OpenAI's answer holds no text; try again later")
+        if not self._untimed and getattr(reply, "words", None) is None and reply.text.strip():
             raise ProviderRejected("OpenAI's answer holds no word times; use the model whisper-1")
         return reply
 
@@ -153,9 +157,6 @@ class OpenAITranscriber:
     def _client(self) -> Any:
         import openai
 
-        model = self._settings.openai_transcribe_model
-        if model.startswith(WITHOUT_WORD_TIMES):
-            raise SetupError(f"{model} gives no word times; set VIBEINSIGHT_OPENAI_TRANSCRIBE_MODEL to whisper-1")
         if self._settings.openai_api_key is None:
             raise SetupError("No key for OpenAI: set OPENAI_API_KEY, or VIBEINSIGHT_TRANSCRIBER to faster-whisper")
         return openai.OpenAI(
@@ -197,8 +198,12 @@ def _seconds(header: str | None) -> float | None:
     return float(header) if header and header.isdecimal() else None
 
 
-def _placed(window: Window, reply: Any, speech: Sequence[Span]) -> tuple[list[Word], int]:
-    said = words_of(reply)
+def _timed_request(hint: str) -> dict[str, Any]:
+    times = {"response_format": "verbose_json", "timestamp_granularities": ["word", "segment"], "temperature": 0}
+    return {**times, **({"prompt": hint} if hint else {})}
+
+
+def _placed(window: Window, said: Sequence[TimedWord], speech: Sequence[Span]) -> tuple[list[Word], int]:
     placed = []
     for word in said:
         spoken = in_speech(window.span(word.start_s, word.end_s), speech)

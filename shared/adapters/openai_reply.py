@@ -22,7 +22,7 @@ CODES = dict(pair.split(":") for pair in _NAMED.split())
 
 def language_of(reply: Any) -> LanguageGuess | None:
     """Without a confidence of its own; None for a name that we do not know."""
-    name = str(reply.language).lower()
+    name = str(getattr(reply, "language", "")).lower()
     code = CODES.get(name, name if name in CODES.values() else None)
     return LanguageGuess(code, 1.0) if code else None
 

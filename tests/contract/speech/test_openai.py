@@ -1,5 +1,6 @@
 """The OpenAI transcriber against a server that speaks the same calls, through the real client library."""
 
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -170,12 +171,50 @@ def test_a_refusal_is_final(recording: Path, answer: Answer, hint: str) -> None:
     assert len(server.asked) == 1
 
 
-def test_models_without_word_times_are_refused(recording: Path) -> None:
-    """Without word times nobody can say who said a word: the setting is named before anything is sent."""
-    error, server = failure(recording, SAID, openai_transcribe_model="gpt-4o-transcribe")
-    assert isinstance(error, SetupError)
-    assert "VIBEINSIGHT_OPENAI_TRANSCRIBE_MODEL" in error.message
-    assert server.asked == []
+def test_text_without_word_times_is_spread_over_its_speech(recording: Path) -> None:
+    """gpt-4o-transcribe: short pieces, JSON, no times asked for; each word lies in the speech of its own piece."""
+    answers = [Answer(body=json.dumps({"text": text}).encode()) for text in ("Good morning. Sit down!", "Thank you")]
+    far = (Span(1.0, 4.0), Span(10.0, 14.0))
+    with serving(*answers) as server:
+        port = transcriber(server, openai_transcribe_model="gpt-4o-transcribe")
+        heard = port.transcribe(recording, speech=far, language="en", tick=no_tick, terms=["Ana"])
+    said = "".join(word.text for word in heard.words)
+    assert said.startswith(" Good morning. Sit down!")
+    assert all(any(s.start_s - 0.3 <= w.start_s <= w.end_s <= s.end_s + 0.3 for s in far) for w in heard.words)
+    assert b"verbose_json" not in server.asked[0]
+    assert b"timestamp_granularities" not in server.asked[0]
+    assert b"Ana" in server.asked[0]
+    assert port.provenance.parameters["word_times"] == "spread over stretches of speech"
+
+
+def test_the_diarizing_model_gives_times_of_segments(recording: Path) -> None:
+    """Its words are spread inside its segments; it is sent no prompt, which it does not take."""
+    segments = [
+        {
+            "id": "a",
+            "type": "transcript.text.segment",
+            "start": 0.2,
+            "end": 2.2,
+            "speaker": "A",
+            "text": "今日は、OKです",
+        },
+        {"id": "b", "type": "transcript.text.segment", "start": 2.4, "end": 3.0, "speaker": "B", "text": "はい"},
+    ]
+    body = {"task": "transcribe", "duration": 5.0, "text": "今日は、OKです はい", "segments": segments}
+    with serving(Answer(body=json.dumps(body).encode())) as server:
+        port = transcriber(server, openai_transcribe_model="gpt-4o-transcribe-diarize")
+        heard = port.transcribe(recording, speech=SPEECH, language="ja", tick=no_tick, terms=["Ana"])
+    assert "".join(word.text.strip() for word in heard.words) == "今日は、OKですはい"
+    assert [word.text for word in heard.words][-2:] == ["は", "い"]
+    assert b"diarized_json" in server.asked[0]
+    assert b"Ana" not in server.asked[0]
+
+
+def test_an_answer_without_text_is_tried_again(recording: Path) -> None:
+    """A server that answers with something else has not written anything down."""
+    error, server = failure(recording, Answer(body=b"[]"), openai_transcribe_model="gpt-4o-transcribe")
+    assert isinstance(error, ProviderUnavailable)
+    assert len(server.asked) == 3
 
 
 def test_without_a_key_the_setting_is_named(recording: Path) -> None:
