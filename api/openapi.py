@@ -62,6 +62,17 @@ def problems(*statuses: int, key: bool = True) -> Responses:
     }
 
 
+_OF_EVERY_BODY = problems(400, 413, key=False)
+
+
+def _say_of_bodies(paths: dict[str, Any]) -> None:
+    """Wherever there is a body it may be unreadable, or too long: before a route has seen it."""
+    for operation in (operation for path in paths.values() for operation in path.values()):
+        if "requestBody" in operation:
+            answers = operation["responses"]
+            answers |= {str(status): _OF_EVERY_BODY[status] for status in (400, 413) if str(status) not in answers}
+
+
 def _extra_schemas() -> dict[str, Any]:
     """Bodies that the framework does not see, because their routes answer with finished bytes."""
     template = "#/components/schemas/{model}"
@@ -83,6 +94,7 @@ def install_openapi(app: FastAPI) -> None:
                 title=app.title, version=app.version, description=app.description, routes=app.routes, tags=TAGS
             )
             made["components"]["schemas"] |= _extra_schemas()
+            _say_of_bodies(made["paths"])
             app.openapi_schema = made
         return app.openapi_schema
 

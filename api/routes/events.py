@@ -19,10 +19,24 @@ PING_S = 15  # below the 60 s after which proxies cut a silent connection
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
+_EVENT = {
+    "type": "object",
+    "description": "One event.",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string", "description": "The row's version."},
+        "event": {"const": "progress"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/ProgressOut"},
+        },
+    },
+}
 _STREAM: Responses = {
     200: {
         "description": "Events named `progress`; the last one tells how the job ended, then the stream closes.",
-        "content": {"text/event-stream": {"schema": {"$ref": "#/components/schemas/ProgressOut"}}},
+        "content": {"text/event-stream": {"schema": _EVENT}},
     },
     204: {"description": "The job has ended and there is nothing behind Last-Event-ID: do not come back."},
 }
