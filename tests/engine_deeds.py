@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,14 @@ def leave_mb(context: StageContext, megabytes: int) -> None:
             context.tick(0.0)
 
 
+def deaf_s(context: StageContext, seconds: float) -> None:
+    """Waits for a process of its own and hears nothing meanwhile, as work inside a library does."""
+    command = ["sh", "-c", f"sleep {seconds}; : {context.workdir}/"]
+    subprocess.run(command, check=True, process_group=0)
+
+
 DEEDS: Mapping[str, Callable[[StageContext, Any], None]] = {
-    deed.__name__: deed for deed in (decode, provider, memory_mb, leave_mb)
+    deed.__name__: deed for deed in (decode, provider, memory_mb, leave_mb, deaf_s)
 }
 
 

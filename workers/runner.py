@@ -39,6 +39,7 @@ BACKOFF_FACTOR, LONGEST_BACKOFF_S = 3.0, 600.0  # 5, 15, 45, 135, 405 s: a provi
 HELD_SPREAD = 0.25  # who was held together does not come back in step
 CLEAR_S = 1.0  # a store that hangs does not hold up a process that is to end
 GENEROUS = 0.1  # of the claims look at a lower priority first, so that a stream of urgent jobs starves nobody
+WORTH_A_TRIM_S = 1.0  # what took less has freed little, and looking for it costs milliseconds
 COMMIT_PATIENCE_S = 60.0  # a database that restarts is back by then; the work is done and worth the wait
 
 secure_random = random.SystemRandom().random  # not inherited by a fork, as a seeded generator would be
@@ -86,7 +87,8 @@ class Runner:
             return
         with watched(claim, message_id, began_ns):
             self._tools.doorbell.ring(self._settle(claim, work))
-        give_memory_back()
+        if time.monotonic() - claim.claimed_at > WORTH_A_TRIM_S:
+            give_memory_back()
 
     def _settle(self, claim: Claim, work: StageWork) -> Runs:
         """Do the work, and end the run one way or the other. Returns what is to be rung."""

@@ -16,7 +16,7 @@ FOLDERS = Path(tempfile.gettempdir()) / f"vibeinsight-runs-{os.geteuid()}"
 @contextmanager
 def workdir(token: str) -> Iterator[Path]:
     """A folder named after the process, so that others can tell when nobody needs it any more."""
-    folder = FOLDERS / f"{psutil.Process().pid}-{token}"
+    folder = FOLDERS / f"{os.getpid()}-{token}"
     FOLDERS.mkdir(mode=0o700, exist_ok=True)
     folder.mkdir(mode=0o700)
     try:

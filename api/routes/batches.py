@@ -1,6 +1,6 @@
 """Many jobs in one request; and what an owner has chosen for all of theirs."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Response
 from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
@@ -46,9 +46,15 @@ def _each_by_itself(value: object, check: ValidatorFunctionWrapHandler) -> objec
         return Refused(found=repr(value), errors=field_errors(error.errors()))
 
 
+if TYPE_CHECKING:
+    _Item = BatchItemIn | Refused
+else:
+    _Item = Annotated[BatchItemIn, WrapValidator(_each_by_itself)]  # described as what it should be
+
+
 class BatchIn(Wire):
     items: Annotated[
-        list[Annotated[BatchItemIn, WrapValidator(_each_by_itself)]],
+        list[_Item],
         Field(min_length=1, max_length=MOST_ITEMS, description="Each becomes a job, or says why not."),
     ]
     priority: Annotated[Priority, Field(description="Of the items that name none.")] = Priority.BULK

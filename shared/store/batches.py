@@ -68,7 +68,7 @@ class Batches:
 
 def _write(connection: Connection, owner_id: OwnerId, key: str | None, body_hash: str) -> str | None:
     """None: the key has been used. Waits for who is using it at this moment."""
-    row = {"owner_id": owner_id, "idempotency_key": key, "body_hash": body_hash, "items": []}
+    row: dict[str, Any] = {"owner_id": owner_id, "idempotency_key": key, "body_hash": body_hash, "items": []}
     once = insert(batches).values(row).on_conflict_do_nothing(index_elements=["owner_id", "idempotency_key"])
     return connection.execute(once.returning(batches.c.id)).scalar_one_or_none()
 

@@ -6,6 +6,7 @@ from time import monotonic
 from sqlalchemy import Connection, text
 
 from shared.domain.job import Stage
+from shared.store.session import Database
 
 GOOD_FOR_S = 60.0
 SIMILAR = 4.0  # recordings this much shorter or longer are compared: short ones are all start-up time
@@ -44,11 +45,12 @@ class CostMemory:
     def __init__(self) -> None:
         self._read: dict[int | None, tuple[float, dict[Stage, float]]] = {}
 
-    def of(self, connection: Connection, audio_s: float | None) -> dict[Stage, float]:
+    def of(self, database: Database, audio_s: float | None) -> dict[Stage, float]:
         """For recordings of about this length: within the next power of two, well inside what is alike."""
         size = None if audio_s is None else round(log2(max(1.0, audio_s)))
         read_at, costs = self._read.get(size, (-GOOD_FOR_S, {}))
         if monotonic() - read_at >= GOOD_FOR_S:
-            costs = recent_costs(connection, audio_s)
+            with database.once() as connection:
+                costs = recent_costs(connection, audio_s)
             self._read[size] = monotonic(), costs
         return costs

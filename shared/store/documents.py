@@ -72,7 +72,7 @@ class StageDocuments:
     def of_stage(self, job_id: JobId, stage: Stage) -> list[Artefact]:
         """One artefact a shard, in order; empty when the stage was skipped or failed."""
         query = select(artefacts).where(artefacts.c.job_id == job_id, artefacts.c.stage == stage)
-        with self.database.begin() as connection:
+        with self.database.once() as connection:
             return [artefact_of(row) for row in connection.execute(query.order_by(artefacts.c.shard))]
 
     def cached(self, owner_id: OwnerId, stage: Stage, cache_key: str) -> Cached | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, func, literal, select, update
+from sqlalchemy import Connection, literal, select, tuple_, update
 
 from shared.domain.graph import Outcome, RunState, Step
 from shared.domain.ids import RunId
@@ -35,47 +35,47 @@ class Flow:
     rules: Rules
     costs: Costs = field(default_factory=dict)
 
-    def advance(self, connection: Connection, job_id: str) -> Runs:
-        """After any run of the job has ended. Returns the runs to ring."""
-        job = _job(connection, job_id)
-        runs = _runs(connection, job_id)
+    def advance(self, connection: Connection, job: AnyRow) -> Runs:
+        """After any run of the job has ended. `job` is its locked row. Returns the runs to ring."""
+        runs = _runs(connection, job.id)
         shards = None if job.shard_s is None else len(job.shard_s)
         step = self.rules.step([RunState(Stage(row.stage), row.shard, RunStatus(row.status)) for row in runs], shards)
-        warnings = _collect(connection, job_id, step.warnings)
-        connection.execute(update(jobs).where(jobs.c.id == job_id).values(warnings=to_json_list(warnings)))
+        warnings = _collect(runs, step.warnings)
+        listed = to_json_list(warnings)
+        if listed != job.warnings:
+            connection.execute(update(jobs).where(jobs.c.id == job.id).values(warnings=listed))
         if step.outcome is not None:
             _end(connection, job, runs, step.outcome, warnings)
             return []
-        created = add_runs(connection, job.owner_id, [(job_id, stage, shard) for stage, shard in step.create])
-        self.tell(connection, job_id)
+        created = add_runs(connection, [(job.id, stage, shard) for stage, shard in step.create])
+        new = tuple(RunMoment(stage, shard, RunStatus.QUEUED, 0.0, False) for stage, shard in step.create)
+        self._post(connection, job, _moment(job, runs, self.costs, new))
         return created
 
-    def tell(self, connection: Connection, job_id: str, *, saving: bool = False) -> None:
+    def tell(self, connection: Connection, job: AnyRow, *, saving: bool = False) -> None:
         """Where the job stands now."""
-        job = _job(connection, job_id)
-        started = {"status": JobStatus.RUNNING, "started_at": func.coalesce(jobs.c.started_at, func.now())}
-        connection.execute(update(jobs).where(jobs.c.id == job_id, jobs.c.status == JobStatus.QUEUED).values(started))
-        seen = self.rules.estimate(_moment(job, _runs(connection, job_id), self.costs))
+        self._post(connection, job, _moment(job, _runs(connection, job.id), self.costs), saving=saving)
+
+    def _post(self, connection: Connection, job: AnyRow, moment: JobMoment, *, saving: bool = False) -> None:
+        seen = self.rules.estimate(moment)
         status = ProgressStatus.SAVING if saving else seen.status
-        post(connection, job_id, Notice(status, seen.stage, seen.percent, seen.eta_s))
-
-
-def _job(connection: Connection, job_id: str) -> AnyRow:
-    elapsed_s = func.extract("epoch", func.now() - jobs.c.started_at).label("elapsed_s")
-    return connection.execute(select(jobs, elapsed_s).where(jobs.c.id == job_id)).one()
+        post(connection, job.id, Notice(status, seen.stage, seen.percent, seen.eta_s, working=True))
 
 
 def _runs(connection: Connection, job_id: str) -> Sequence[AnyRow]:
-    order = (stage_runs.c.created_at, stage_runs.c.shard)
-    return connection.execute(select(stage_runs).where(stage_runs.c.job_id == job_id).order_by(*order)).all()
+    """Each with the warnings that it left."""
+    left = (stage_runs.c.job_id, stage_runs.c.stage, stage_runs.c.shard)
+    same = tuple_(*left) == tuple_(artefacts.c.job_id, artefacts.c.stage, artefacts.c.shard)
+    query = select(stage_runs, artefacts.c.warnings).outerjoin(artefacts, same).where(stage_runs.c.job_id == job_id)
+    return connection.execute(query.order_by(stage_runs.c.created_at, stage_runs.c.shard)).all()
 
 
-def _moment(job: AnyRow, runs: Sequence[AnyRow], costs: Costs) -> JobMoment:
+def _moment(job: AnyRow, runs: Sequence[AnyRow], costs: Costs, new: tuple[RunMoment, ...] = ()) -> JobMoment:
     return JobMoment(
         audio_s=job.audio_s,
         shard_s=None if job.shard_s is None else tuple(job.shard_s),
         elapsed_s=max(0.0, float(job.elapsed_s or 0.0)),
-        runs=tuple(_run_moment(job, row) for row in runs),
+        runs=tuple(_run_moment(job, row) for row in runs) + new,
         costs=costs,
     )
 
@@ -87,10 +87,10 @@ def _run_moment(job: AnyRow, row: AnyRow) -> RunMoment:
     return RunMoment(Stage(row.stage), row.shard, status, row.done_s, free)
 
 
-def _collect(connection: Connection, job_id: str, planned: tuple[JobWarning, ...]) -> tuple[JobWarning, ...]:
+def _collect(runs: Sequence[AnyRow], planned: tuple[JobWarning, ...]) -> tuple[JobWarning, ...]:
     """The warnings of the finished runs in the order of the stages, then the plan's; each code once."""
-    query = select(artefacts.c.stage, artefacts.c.shard, artefacts.c.warnings).where(artefacts.c.job_id == job_id)
-    rows = sorted(connection.execute(query), key=lambda row: (list(Stage).index(Stage(row.stage)), row.shard))
+    warned = [row for row in runs if row.warnings]
+    rows = sorted(warned, key=lambda row: (list(Stage).index(Stage(row.stage)), row.shard))
     found = [warning for row in rows for warning in warnings_of(row.warnings)]
     once: dict[str, JobWarning] = {}
     for warning in (*found, *planned):
@@ -136,7 +136,7 @@ def _complete(connection: Connection, job: AnyRow, warnings: tuple[JobWarning, .
 
 def _stamp_result(connection: Connection, job_id: str) -> None:
     """The result's own account of its job is the ledger's: only now is it known how the job ended."""
-    job = _job(connection, job_id)
+    job = connection.execute(select(jobs).where(jobs.c.id == job_id)).one()
     block: dict[str, Any] = {
         "id": job.id,
         "session_id": job.session_id,

@@ -1,11 +1,12 @@
 """Progress rows: append-only, `version` grows by one, `percent` never falls, at most one a second a job."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, case, func, insert, literal, or_, select, update
 
 from shared.domain.ids import JobId, OwnerId
-from shared.domain.job import JobOptions, ProgressStatus, Stage
+from shared.domain.job import JobOptions, JobStatus, ProgressStatus, Stage
 from shared.domain.messages import language_of, message
 from shared.domain.progress import ProgressRow
 from shared.store.changes import seconds
@@ -25,30 +26,45 @@ class Notice:
     percent: float | None = None
     eta_s: float | None = None
     always: bool = False
+    working: bool = False  # a job that waited is under way now
+
+
+def with_age() -> tuple[Any, ...]:
+    """A job's columns, and for how long it has been at work."""
+    return *jobs.c, func.extract("epoch", func.now() - jobs.c.started_at).label("elapsed_s")
 
 
 def lock_job(connection: Connection, job_id: str, *, wait: bool = True) -> AnyRow | None:
     """The job's row, ours until the transaction ends: the one lock that everything about a job takes first."""
-    lock = select(jobs).where(jobs.c.id == job_id).with_for_update(skip_locked=not wait)
+    lock = select(*with_age()).where(jobs.c.id == job_id).with_for_update(skip_locked=not wait)
     return connection.execute(lock).one_or_none()
 
 
 def post(connection: Connection, job_id: str, notice: Notice) -> None:
     """Tell what there is to tell, unless it is too soon after the last row. The caller holds the job's lock."""
-    percent = jobs.c.percent if notice.percent is None else func.greatest(jobs.c.percent, round(notice.percent, 1))
-    shown = {"stage": notice.stage, "percent": percent, "eta_s": notice.eta_s, "updated_at": func.clock_timestamp()}
-    told = update(jobs).where(jobs.c.id == job_id).values(shown)
-    numbered = told.values(progress_version=jobs.c.progress_version + 1, progress_at=func.clock_timestamp())
-    row = connection.execute(numbered.where(*([] if notice.always else [_due()])).returning(jobs)).one_or_none()
-    if row is None:
-        connection.execute(told)
-    else:
+    now = func.statement_timestamp()
+    told = literal(True) if notice.always else _due()
+    shown = {
+        "stage": notice.stage,
+        "percent": jobs.c.percent
+        if notice.percent is None
+        else func.greatest(jobs.c.percent, round(notice.percent, 1)),
+        "eta_s": notice.eta_s,
+        "updated_at": now,
+        "progress_version": jobs.c.progress_version + case((told, 1), else_=0),
+        "progress_at": case((told, now), else_=jobs.c.progress_at),
+    }
+    if notice.working:
+        shown["status"] = case((jobs.c.status == JobStatus.QUEUED, JobStatus.RUNNING.value), else_=jobs.c.status)
+        shown["started_at"] = func.coalesce(jobs.c.started_at, func.now())
+    row = connection.execute(update(jobs).where(jobs.c.id == job_id).values(shown).returning(jobs)).one()
+    if row.progress_at == row.updated_at:
         connection.execute(insert(job_progress).values(_row(row, notice)))
 
 
 def _due() -> ColumnElement[bool]:
     pause = seconds(LEAST_PAUSE_S)
-    return or_(jobs.c.progress_at.is_(None), jobs.c.progress_at <= func.clock_timestamp() - pause)
+    return or_(jobs.c.progress_at.is_(None), jobs.c.progress_at <= func.statement_timestamp() - pause)
 
 
 def _row(job: AnyRow, notice: Notice) -> dict[str, object]:

@@ -9,7 +9,7 @@ from shared.domain.ids import OwnerId
 from shared.domain.job import Job
 from shared.store.limits_tables import provider_calls
 from shared.store.progress import lock_job
-from shared.store.rows import AnyRow, job_of, uuid_or_missing
+from shared.store.rows import job_of, uuid_or_missing
 from shared.store.tables import jobs, stage_runs
 
 
@@ -29,8 +29,3 @@ def fetch_job(connection: Connection, owner_id: OwnerId, job_id: str, *, lock: b
     if row is None:
         raise NotFound(f"There is no job {job_id!r}")
     return job_of(row)
-
-
-def job_row(connection: Connection, job_id: str) -> AnyRow:
-    """For the engine, which works for every owner."""
-    return connection.execute(job_columns().where(jobs.c.id == job_id)).one()

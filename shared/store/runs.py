@@ -22,9 +22,8 @@ from shared.observe.traces import current_traceparent
 from shared.store.changes import seconds
 from shared.store.costs import CostMemory
 from shared.store.flow import Costs, Flow, Rules, Runs
-from shared.store.progress import lock_job
-from shared.store.read_jobs import job_row
-from shared.store.rows import from_json, job_of, run_of, to_json, to_json_list
+from shared.store.progress import lock_job, with_age
+from shared.store.rows import AnyRow, from_json, job_of, to_json, to_json_list
 from shared.store.session import Database
 from shared.store.tables import artefacts, jobs, results, stage_runs
 from shared.store.turns import Hand, take
@@ -89,36 +88,37 @@ class RunLedger:
         None: nothing is due there, or the queue is paused, or the job of the hint was deleted. `least` leaves out what
         goes before it, if there is anything else.
         """
-        with self.database.begin() as connection:
-            hold = Hand(str(uuid4()), message_id, lease_s)
-            row = take(connection, hint, hold, least=least.rank)
+        hand = Hand(str(uuid4()), message_id, lease_s)
+        with self.database.once() as connection:
+            row = take(connection, hint, hand, least=least.rank)
             if row is None and least.rank:
-                row = take(connection, hint, hold)
-            return None if row is None else self._read_claim(connection, run_of(row), hold.token, row.traceparent)
+                row = take(connection, hint, hand)
+        return None if row is None else self._read_claim(row, hand.token)
 
-    def _read_claim(self, connection: Connection, run: StageRun, token: str, led_here: str | None) -> Claim:
-        row = job_row(connection, run.job_id)
+    def _read_claim(self, row: AnyRow, token: str) -> Claim:
+        run = _claimed_run(row)
+        made = [(Stage(stage), shard, key) for stage, shard, key in row.made or ()]
         return Claim(
             run=run,
             token=token,
             job=job_of(row),
             audio_s=_run_audio_s(run, row.audio_s, row.shard_s),
-            costs=self._costs.of(connection, row.audio_s),
-            upstream=_upstream(connection, run),
-            failed=_failed(connection, run.job_id),
+            costs=self._costs.of(self.database, row.audio_s),
+            upstream=tuple(found for found in made if found[0] in NEEDS[run.stage]),
+            failed={Stage(stage): from_json(JobError, error) for stage, error in (row.broken or {}).items()},
             traceparent=row.traceparent,
-            led_here=led_here,
+            led_here=row.led_here,
         )
 
     def beat(self, claim: Claim, lease_s: float) -> Hold:
         """Renew the lease; learn whether there still is one."""
         renewed = update(stage_runs).where(*_ours(claim)).values(lease_until=func.now() + seconds(lease_s))
-        with self.database.begin() as connection:
+        with self.database.once() as connection:
             return Hold.HELD if connection.execute(renewed).rowcount else _look(connection, claim)
 
     def look(self, claim: Claim) -> Hold:
         """Whether there still is a lease: a read by primary key, and cheap enough for every second."""
-        with self.database.begin() as connection:
+        with self.database.once() as connection:
             return _look(connection, claim)
 
     def clear(self, claim: Claim, delete_prefix: Callable[[str], object]) -> None:
@@ -141,12 +141,13 @@ class RunLedger:
     def report(self, claim: Claim, done_s: float, *, wait: bool = False, saving: bool = False) -> None:
         """Progress of this run. Without `wait` it is left out while somebody else changes the job."""
         with self.database.begin() as connection:
-            if lock_job(connection, claim.job.id, wait=wait) is None:
+            job = lock_job(connection, claim.job.id, wait=wait)
+            if job is None:
                 return
             now = {"done_s": done_s, "traceparent": current_traceparent()}
             noted = update(stage_runs).where(*_ours(claim)).values(now)
             if connection.execute(noted).rowcount:
-                Flow(self.rules, claim.costs).tell(connection, claim.job.id, saving=saving)
+                Flow(self.rules, claim.costs).tell(connection, job, saving=saving)
 
     def finish(self, claim: Claim, done: Finished) -> Runs:
         """The one transaction that makes the work count: run, artefact, result, next runs, progress."""
@@ -163,8 +164,8 @@ class RunLedger:
             }
             if not _end_run(connection, claim, ended):
                 return []
-            _keep(connection, claim, done)
-            return Flow(self.rules, claim.costs).advance(connection, claim.job.id)
+            job = _keep(connection, claim, done, job)
+            return Flow(self.rules, claim.costs).advance(connection, job)
 
     def give_back(self, claim: Claim, error: JobError, delay_s: float) -> None:
         """To be tried again after `delay_s`."""
@@ -183,10 +184,10 @@ class RunLedger:
     def fail(self, claim: Claim, error: JobError, status: RunStatus) -> Runs:
         """The run ends badly; the plan says what becomes of the job."""
         with self.database.begin() as connection:
-            lock_job(connection, claim.job.id)
-            if not _end_run(connection, claim, {"status": status, "error": to_json(error)}):
+            job = lock_job(connection, claim.job.id)
+            if not _end_run(connection, claim, {"status": status, "error": to_json(error)}) or job is None:
                 return []
-            return Flow(self.rules, claim.costs).advance(connection, claim.job.id)
+            return Flow(self.rules, claim.costs).advance(connection, job)
 
     def release_message(self, message_id: str) -> int:
         """Its worker is known to be dead: the lease ends now, the steward takes the run back."""
@@ -237,17 +238,17 @@ def _end_run(connection: Connection, claim: Claim, columns: dict[str, Any]) -> b
     raise Fenced(f"Run {claim.run.id} belongs to another worker")
 
 
-def _upstream(connection: Connection, run: StageRun) -> tuple[tuple[Stage, int, str], ...]:
-    made_from = (artefacts.c.job_id == run.job_id, artefacts.c.stage.in_(NEEDS[run.stage]))
-    columns = (artefacts.c.stage, artefacts.c.shard, artefacts.c.cache_key)
-    query = select(*columns).where(*made_from).order_by(artefacts.c.stage, artefacts.c.shard)
-    return tuple((Stage(stage), shard, key) for stage, shard, key in connection.execute(query))
-
-
-def _failed(connection: Connection, job_id: JobId) -> dict[Stage, JobError]:
-    broken = stage_runs.c.status.in_((RunStatus.FAILED, RunStatus.DEAD))
-    query = select(stage_runs.c.stage, stage_runs.c.error).where(stage_runs.c.job_id == job_id, broken)
-    return {Stage(stage): from_json(JobError, error) for stage, error in connection.execute(query)}
+def _claimed_run(row: AnyRow) -> StageRun:
+    return StageRun(
+        id=RunId(row.run_id),
+        job_id=JobId(row.id),
+        stage=Stage(row.run_stage),
+        shard=row.shard,
+        status=RunStatus.RUNNING,
+        attempt=row.attempt,
+        cache_key=row.cache_key,
+        error=from_json(JobError, row.run_error) if row.run_error else None,
+    )
 
 
 def _run_audio_s(run: StageRun, audio_s: float | None, shard_s: list[float] | None) -> float | None:
@@ -260,7 +261,8 @@ def _audio_s(claim: Claim, done: Finished, job: Any) -> float | None:
     return done.facts.audio_s or _run_audio_s(claim.run, job.audio_s, job.shard_s)
 
 
-def _keep(connection: Connection, claim: Claim, done: Finished) -> None:
+def _keep(connection: Connection, claim: Claim, done: Finished, job: AnyRow) -> AnyRow:
+    """The job's row as it is afterwards."""
     row = {
         "job_id": claim.job.id,
         "stage": claim.run.stage,
@@ -275,10 +277,13 @@ def _keep(connection: Connection, claim: Claim, done: Finished) -> None:
     facts = {"audio_s": done.facts.audio_s, "shard_s": None if done.facts.shard_s is None else list(done.facts.shard_s)}
     known = {name: value for name, value in facts.items() if value is not None}
     if known:
-        connection.execute(update(jobs).where(jobs.c.id == claim.job.id).values(known))
+        job = connection.execute(
+            update(jobs).where(jobs.c.id == claim.job.id).values(known).returning(*with_age())
+        ).one()
     if claim.run.stage is Stage.SYNTHESIZE:
         if done.made_by is not None:
             still_there = select(jobs.c.id).where(jobs.c.id == done.made_by).scalar_subquery()
             connection.execute(update(jobs).where(jobs.c.id == claim.job.id).values(deduped_from=still_there))
         result = {"job_id": claim.job.id, "owner_id": claim.job.owner_id, "document": done.document}
         connection.execute(insert(results).values(result))
+    return job

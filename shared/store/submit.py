@@ -20,7 +20,7 @@ from shared.store.read_jobs import job_columns
 from shared.store.rows import job_of, to_json, uuid_or_missing
 from shared.store.session import on_commit
 from shared.store.tables import job_progress, jobs, stage_runs, uploads
-from shared.store.turns import add_runs
+from shared.store.turns import add_runs, one_at_a_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,8 @@ def _begin(
     connection.execute(
         insert(job_progress), [_first_row(owner_id, fresh[place], new) for place, new in accepted.items()]
     )
-    added = add_runs(connection, owner_id, [(fresh[place], Stage.DOWNLOAD, 0) for place in accepted])
+    one_at_a_time(connection, owner_id)
+    added = add_runs(connection, [(fresh[place], Stage.DOWNLOAD, 0) for place in accepted])
     ids = [run_id for _, run_id in added]
     of_job = select(stage_runs.c.id, stage_runs.c.job_id).where(stage_runs.c.id.in_(ids))
     return {JobId(job_id): (Stage.DOWNLOAD, RunId(run_id)) for run_id, job_id in connection.execute(of_job)}

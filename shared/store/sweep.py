@@ -84,9 +84,10 @@ class Sweep:
         ring: Runs = []
         for job_id, run_id in found:
             with self.database.begin() as connection:
-                if lock_job(connection, job_id, wait=False) is not None and self._bury(connection, run_id):
+                job = lock_job(connection, job_id, wait=False)
+                if job is not None and self._bury(connection, run_id):
                     buried.append(RunId(run_id))
-                    ring += self._flow.advance(connection, job_id)
+                    ring += self._flow.advance(connection, job)
         return buried, ring
 
     def _bury(self, connection: Connection, run_id: str) -> bool:
@@ -110,7 +111,7 @@ class Sweep:
             with self.database.begin() as connection:
                 job = lock_job(connection, job_id, wait=False)
                 if job is not None and job.status in OPEN_JOBS:
-                    ring += self._flow.advance(connection, job_id)
+                    ring += self._flow.advance(connection, job)
         return ring
 
     def wake(self) -> int:

@@ -11,14 +11,26 @@ A claim looks at the first entries of two indexes, however long the queue is.
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnClause,
+    ColumnElement,
+    Connection,
+    Integer,
+    Text,
+    Uuid,
+    column,
+    func,
+    select,
+    text,
+)
 
 from shared.domain.ids import RunId
 from shared.domain.job import RunStatus, Stage
 from shared.observe.traces import current_traceparent
 from shared.store.changes import CREATOR_RINGS_WITHIN_S
 from shared.store.rows import AnyRow
-from shared.store.tables import stage_runs
+from shared.store.tables import JSONB, jobs, stage_runs
 
 TURN_LOCKS = 7_467  # the class of our advisory locks, which hold until the transaction ends, behind a pooler too
 
@@ -62,7 +74,7 @@ FROM (
 """)  # noqa: S608
 # `least` leaves priorities out that go before it. The run at the head gives its turn to the owner's run that is
 # chosen, and takes that one's turn instead.
-TAKE = text("""
+TAKE = text(f"""
 WITH asked AS MATERIALIZED (
     SELECT r.stage FROM stage_runs AS r
     WHERE r.id = CAST(:hint AS uuid) AND NOT EXISTS (SELECT FROM queues AS q WHERE q.stage = r.stage)
@@ -78,11 +90,32 @@ WITH asked AS MATERIALIZED (
 ), passed_over AS (
     UPDATE stage_runs AS r SET turn = chosen.turn FROM head, chosen WHERE r.id = head.id AND head.id <> chosen.id
 )
+, taken AS (
 UPDATE stage_runs AS r SET status = 'running', token = CAST(:token AS uuid), message_id = :message_id,
     attempt = r.attempt + 1, lease_until = now() + make_interval(secs => :lease_s), started_at = now(), done_s = 0
 FROM chosen WHERE r.id = chosen.id
-RETURNING r.id::text, r.job_id::text, r.stage, r.shard, r.status, r.attempt, r.cache_key, r.error, r.traceparent
-""")
+RETURNING r.id, r.job_id, r.stage, r.shard, r.attempt, r.cache_key, r.error, r.traceparent
+)
+SELECT taken.id AS run_id, taken.stage AS run_stage, taken.shard, taken.attempt, taken.cache_key,
+    taken.error AS run_error, taken.traceparent AS led_here,
+    greatest(taken.attempt, (SELECT max(attempt) FROM stage_runs WHERE job_id = taken.job_id)) AS attempts,
+    (SELECT coalesce(sum(micro_usd), 0) FROM provider_calls WHERE job_id = taken.job_id) AS micro_usd,
+    (SELECT jsonb_agg(jsonb_build_array(stage, shard, cache_key) ORDER BY stage, shard) FROM artefacts
+        WHERE job_id = taken.job_id) AS made,
+    (SELECT jsonb_object_agg(stage, error) FROM stage_runs
+        WHERE job_id = taken.job_id AND status IN ('failed', 'dead')) AS broken,
+    {", ".join(f"jobs.{column.name}" for column in jobs.c)}
+FROM taken JOIN jobs ON jobs.id = taken.job_id
+""")  # noqa: S608
+_CLAIMED: list[ColumnClause[Any]] = [
+    column("run_id", Uuid(as_uuid=False)),
+    *(column(name, type_) for name, type_ in (("run_stage", Text), ("shard", Integer), ("attempt", Integer))),
+    *(column(name, type_) for name, type_ in (("cache_key", Text), ("run_error", JSONB), ("led_here", Text))),
+    *(column(name, type_) for name, type_ in (("attempts", Integer), ("micro_usd", BigInteger))),
+    *(column(name, JSONB) for name in ("made", "broken")),
+    *(column(job_column.name, job_column.type) for job_column in jobs.c),
+]
+_TAKE_ROWS = TAKE.columns(*_CLAIMED)
 
 Wanted = tuple[str, Stage, int]  # job, stage, shard
 
@@ -96,11 +129,14 @@ class Hand:
     lease_s: float
 
 
-def add_runs(connection: Connection, owner_id: str, wanted: list[Wanted]) -> list[tuple[Stage, RunId]]:
-    """Rows for the runs that have none yet. The caller rings them after the commit; else the steward does."""
+def add_runs(connection: Connection, wanted: list[Wanted]) -> list[tuple[Stage, RunId]]:
+    """Rows for the runs that have none yet. The caller rings them after the commit; else the steward does.
+
+    Two of one owner at the same moment may stand in the same place. There are never more of these than workers; who
+    lets in requests takes `one_at_a_time` before.
+    """
     if not wanted:
         return []
-    _one_at_a_time(connection, owner_id)
     job_ids, stages, shards = (list(column) for column in zip(*wanted, strict=True))
     named = {"jobs": job_ids, "stages": stages, "shards": shards, "grace_s": CREATOR_RINGS_WITHIN_S}
     named["traceparent"] = current_traceparent()
@@ -110,13 +146,13 @@ def add_runs(connection: Connection, owner_id: str, wanted: list[Wanted]) -> lis
 def line_up(connection: Connection, owner_id: str, run_ids: list[RunId]) -> None:
     """Runs that are queued again, not `ready` yet: each goes where a new one would."""
     if run_ids:
-        _one_at_a_time(connection, owner_id)
+        one_at_a_time(connection, owner_id)
         connection.execute(_LINE_UP, {"ids": run_ids})
 
 
 def take(connection: Connection, hint: RunId, hand: Hand, *, least: int = 0) -> AnyRow | None:
     """Claims the run whose turn it is in the stage of `hint`; None when there is none, or the queue is paused."""
-    return connection.execute(TAKE, {"hint": hint, "least": least} | asdict(hand)).one_or_none()
+    return connection.execute(_TAKE_ROWS, {"hint": hint, "least": least} | asdict(hand)).one_or_none()
 
 
 def not_before_others() -> dict[str, ColumnElement[Any]]:
@@ -132,7 +168,7 @@ def not_before_others() -> dict[str, ColumnElement[Any]]:
     }
 
 
-def _one_at_a_time(connection: Connection, owner_id: str) -> None:
+def one_at_a_time(connection: Connection, owner_id: str) -> None:
     """Two requests of one owner that look at the same moment would stand in the same place."""
     lock = text("SELECT pg_advisory_xact_lock(:class, hashtext(:owner))")
     connection.execute(lock, {"class": TURN_LOCKS, "owner": owner_id})

@@ -96,7 +96,7 @@ def test_a_large_batch_stands_in_one_line(client: httpx.Client, toolbox: Toolbox
     jobs = [item["job"]["id"] for item in answer.json()["items"]]
     query = "SELECT job_id::text, turn FROM stage_runs"
     with toolbox.ledger.database.begin() as connection:
-        turn = dict(connection.exec_driver_sql(query).tuples().all())
+        turn = dict(map(tuple, connection.exec_driver_sql(query)))
     assert [turn[job] - turn[jobs[0]] for job in jobs] == list(range(100))
 
 
