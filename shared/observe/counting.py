@@ -20,7 +20,7 @@ def count_together(group: str) -> Path:
     root = Path(configured) if configured else Path(tempfile.gettempdir()) / f"vibeinsight-metrics-{os.geteuid()}"
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     for old in root.glob("*.[0-9]*"):
-        if not _lives(old.suffix[1:]) or old.suffix == f".{os.getpid()}":
+        if not lives(old.suffix[1:]) or old.suffix == f".{os.getpid()}":
             shutil.rmtree(old, ignore_errors=True)
     folder = root / f"{group}.{os.getpid()}"
     folder.mkdir(mode=0o700)
@@ -28,7 +28,8 @@ def count_together(group: str) -> Path:
     return folder
 
 
-def _lives(pid: str) -> bool:
+def lives(pid: str) -> bool:
+    """A killed process that nobody has waited for still has a number, but does no work."""
     try:
         return psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, ValueError):

@@ -2,16 +2,16 @@
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 
 import psutil
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from shared.observe.counting import FOLDER, LEADER
+from shared.observe.counting import FOLDER, LEADER, lives
 from shared.observe.metrics import REGISTRY
-from shared.observe.slots import identity
 
 
 class Memory(Collector):
@@ -28,18 +28,21 @@ def exposition(*more: Collector) -> bytes:
     return b"".join([_counted(), *(generate_latest(_of(one)) for one in (Memory(), *more))])
 
 
-def process_gone(name: str | None = None) -> None:
-    """Its gauges of the present count no more; its counters stay."""
-    if FOLDER in os.environ:
-        mark_process_dead(name or identity())  # type: ignore[no-untyped-call]
-
-
 def _counted() -> bytes:
     if FOLDER not in os.environ:
         return generate_latest(REGISTRY)
+    _forget_dead(Path(os.environ[FOLDER]))
     gathered = CollectorRegistry()
     MultiProcessCollector(gathered)  # type: ignore[no-untyped-call]
     return generate_latest(gathered)
+
+
+def _forget_dead(folder: Path) -> None:
+    """What a process said of its present counts no more when it is gone, however it went; its counters stay."""
+    for kept in folder.glob("gauge_live*_*.db"):
+        pid = kept.stem.rpartition("_")[2]
+        if pid.isdigit() and not lives(pid):
+            kept.unlink(missing_ok=True)
 
 
 def _of(collector: Collector) -> CollectorRegistry:

@@ -46,6 +46,31 @@ def test_children_count_where_the_one_before_them_did(tmp_path: Path) -> None:
     assert int(told.split("files ")[1]) == 6  # counters, histograms, gauges: of the first, and of the child's place
 
 
+PRESENT = """
+import os
+from shared.observe.counting import count_together
+count_together("api")
+from shared.observe import metrics
+from shared.observe.exposition import exposition
+child = os.fork()
+if child == 0:
+    metrics.STREAMS.inc()
+    print(exposition().decode(), flush=True)
+    os.kill(os.getpid(), 9)
+os.waitpid(child, 0)
+metrics.STREAMS.inc(2)
+print(exposition().decode())
+"""
+
+
+def test_the_dead_have_no_present(tmp_path: Path) -> None:
+    """Streams that a killed process of the API had open are not counted as open any more."""
+    environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", PRESENT], env=environment, capture_output=True, text=True, check=True)
+    told = [line for line in done.stdout.splitlines() if line.startswith("vibeinsight_event_streams ")]
+    assert told == ["vibeinsight_event_streams 1.0", "vibeinsight_event_streams 2.0"]
+
+
 def test_a_new_service_begins_from_nothing(tmp_path: Path) -> None:
     """It removes what services have left that are no more, and leaves alone what belongs to somebody who lives."""
     (tmp_path / f"api.{os.getpid()}").mkdir()
