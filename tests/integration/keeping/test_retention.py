@@ -5,6 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from shared.domain.access import Scope
 from shared.domain.errors import Gone, Held
 from shared.domain.ids import JobId
 from shared.domain.job import JobStatus, Stage
@@ -297,3 +298,14 @@ def test_changing_the_policy_keeps_the_hold(lab: Lab, client: httpx.Client) -> N
     client.delete("/v1/owner/hold")
     assert lab.tools.ledger.retention(lab.owner) == Retention(1, 7, None)
     assert client.get("/v1/owner/hold").json() == {"held_at": None, "reason": None}
+
+
+def test_a_hold_is_the_administrators(lab: Lab, client: httpx.Client) -> None:
+    """A key that may delete jobs may not lift what keeps them."""
+    job_id = lab.job().job.id
+    lab.tools.ledger.hold_job(lab.owner, job_id, "r")
+    worker = lab.tools.ledger.create_key(lab.owner, "worker", scopes={Scope.JOBS_READ, Scope.JOBS_WRITE})
+    client.headers["Authorization"] = f"Bearer {worker.secret}"
+    calls = [client.delete(f"/v1/jobs/{job_id}/hold"), client.delete("/v1/owner/data"), client.get("/v1/webhooks")]
+    assert [call.status_code for call in calls] == [403, 403, 403]
+    assert client.get(f"/v1/jobs/{job_id}/kept").json()["hold"]["reason"] == "r"
