@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.insight.catalogue import REPORT_LANGUAGES
-from pipelines.insight.coaching import NO_ROLES
+from pipelines.insight.coaching import NO_ROLES, TOO_LITTLE
 from pipelines.insight.model import coding, judging
 from pipelines.insight.model.asking import Answered, Asker
 from pipelines.insight.model.budget import Budget, Limits, expected_use
@@ -21,7 +21,7 @@ from pipelines.insight.model.merging import Findings, merged, not_asked, stands_
 from pipelines.insight.model.prompts import prompts
 from pipelines.insight.model.wire import Coding, Judgement
 from pipelines.insight.not_measured import NO_SPEECH
-from shared.domain.errors import BudgetExhausted, ProviderError, ProviderUnavailable, VibeInsightError
+from shared.domain.errors import BudgetExhausted, ProviderError, VibeInsightError
 from shared.domain.insight import Analysis, Role
 from shared.ports.language import LanguageModel
 from shared.ports.tick import Tick
@@ -54,14 +54,12 @@ def coach(
     why_not = _why_not(analysis, model)
     if model is None or why_not:
         return Coached(not_asked(analysis, why_not))
-    session = _Session(analysis, model, limits, tick, duration_s)
+    session = _Session(analysis, model, limits, tick, duration_s, last_try=last_try)
     try:
         return session.coached()
-    except ProviderUnavailable as error:
-        if not last_try:
-            raise
-        return session.given_up(error)
     except (ProviderError, BudgetExhausted) as error:
+        if error.retryable and not last_try:
+            raise
         return session.given_up(error)
 
 
@@ -86,13 +84,26 @@ def _why_not(analysis: Analysis, model: LanguageModel | None) -> str:
     if not analysis.transcript.segments:
         return NO_SPEECH
     roles = {speaker.role for speaker in analysis.speakers}
-    return "" if {Role.COACH, Role.CLIENT} <= roles else NO_ROLES
+    if not {Role.COACH, Role.CLIENT} <= roles:
+        return NO_ROLES
+    skills = [one.code for one in analysis.not_measured if one.path.startswith("report.coaching_skills.")]
+    return TOO_LITTLE if TOO_LITTLE in skills else ""  # what shows no habit to the rules shows none to a model
 
 
 class _Session:
     """One conversation with one model."""
 
-    def __init__(self, analysis: Analysis, model: LanguageModel, limits: Limits, tick: Tick, duration_s: float) -> None:
+    def __init__(
+        self,
+        analysis: Analysis,
+        model: LanguageModel,
+        limits: Limits,
+        tick: Tick,
+        duration_s: float,
+        *,
+        last_try: bool,
+    ) -> None:
+        self._last_try = last_try
         self._analysis, self._limits, self._tick, self._duration_s = analysis, limits, tick, duration_s
         self._prompts = prompts(analysis.report_language)
         self._lines = Lines.of(analysis)
@@ -133,8 +144,14 @@ class _Session:
         return coding.checked_coding(answer.shape, stretch, self._checker, self._said, self._prompts)
 
     def _judge(self, coded: Sequence[Coded]) -> Answered[Judgement]:
+        """What was coded by now is paid for, and stands whatever becomes of the judgement."""
         question = judging.question_of(self._lines, coded, self._analysis.metrics, self._prompts, self._room)
-        return self._asker.ask_one(question, Judgement, self._tick)
+        try:
+            return self._asker.ask_one(question, Judgement, self._tick)
+        except (ProviderError, BudgetExhausted) as error:
+            if error.retryable and not self._last_try:
+                raise
+            return Answered(failure=error)
 
     def _put_together(
         self,

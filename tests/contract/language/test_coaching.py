@@ -394,20 +394,23 @@ def test_budget_is_checked_before_anything_is_spent(server: LanguageServer) -> N
 
 
 def test_budget_used_up_on_the_way(server: LanguageServer) -> None:
-    """A model that thinks ten times as long as planned is stopped before the next question."""
+    """A model that thinks ten times as long as planned is stopped before the next question; what it coded stands."""
     limits = replace(LIMITS, tokens=40_000)
     coached = _coached(server, lambda asked: Reply(honest(asked), tokens=(3_000, 39_000)), limits=limits)
-    assert _by_rules_alone(coached)
+    assert _scores(coached.analysis) == _scores(_analysis())
+    assert coached.analysis.report.basis["codes"] is Basis.MODEL
     assert "budget_exhausted" in _warnings(coached.analysis)
-    assert coached.analysis.provenance.parameters["model_tried"]["usage"]["output_tokens"] == 39_000
+    assert coached.analysis.provenance.parameters["usage"]["output_tokens"] == 39_000
     assert len(server.asked) == 1
 
 
 def test_nobody_is_asked_without_a_coach(server: LanguageServer) -> None:
-    """Roles unknown, or no speech: the model costs nothing, and the reason is given."""
+    """Roles unknown, no speech or too little of it: the model costs nothing, and the reason is given."""
     unknown = analysis_of(COACHING[1:2])
     assert {speaker.role for speaker in unknown.speakers} == {Role.UNKNOWN}
-    for analysis, reason in ((unknown, "roles_unknown"), (analysis_of(()), "no_speech")):
+    short = _analysis(COACHING[:2])
+    cases = ((unknown, "roles_unknown"), (analysis_of(()), "no_speech"), (short, "too_little_speech"))
+    for analysis, reason in cases:
         coached = _coached(server, honest, analysis=analysis)
         assert {one.path: one.code for one in coached.analysis.not_measured}["report.codes"] == reason
         assert coached.lasting
