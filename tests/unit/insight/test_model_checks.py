@@ -240,10 +240,7 @@ def test_prompt_versions_differ_by_language() -> None:
 
 
 def _objects(node: Any) -> Iterator[dict[str, Any]]:
-    for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-        yield from _objects(value)
-    if isinstance(node, dict) and node.get("type") == "object":
-        yield node
+    return (found for found in _nodes(node) if found.get("type") == "object")
 
 
 @pytest.mark.parametrize("shape", [Coding, Judgement])
@@ -258,6 +255,37 @@ def test_schemas_are_strict(shape: type[Coding] | type[Judgement]) -> None:
         advice = schema_of(shape)["$defs"]["PrescriptionAnswer"]["properties"]
         assert {"title", "text", "segment", "quote", "skill"} == set(advice)
         assert "description" in schema_of(shape)["$defs"]["DiagnosisAnswer"]["properties"]
+
+
+# What Gemini's schemas know; OpenAI's strict mode knows these too.
+KEYWORDS = {"$defs", "$ref", "type", "enum", "items", "maxItems", "minimum", "maximum", "properties"}
+KEYWORDS |= {"additionalProperties", "required"}
+
+
+def _keywords(node: Any, named: bool = False) -> Iterator[str]:
+    """Keywords of a schema; the names under `properties` and `$defs` are ours."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _keywords(item)
+    if isinstance(node, dict):
+        yield from () if named else node
+        for key, value in node.items():
+            yield from _keywords(value, named=not named and key in ("properties", "$defs"))
+
+
+@pytest.mark.parametrize("shape", [Coding, Judgement])
+def test_schemas_keep_to_what_providers_know(shape: type[Coding] | type[Judgement]) -> None:
+    """A keyword that a provider does not know is an error there, or worse, ignored; a reference stands alone."""
+    schema = schema_of(shape)
+    assert set(_keywords(schema)) <= KEYWORDS
+    assert all(set(node) == {"$ref"} for node in _nodes(schema) if "$ref" in node)
+
+
+def _nodes(node: Any) -> Iterator[dict[str, Any]]:
+    for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _nodes(value)
+    if isinstance(node, dict):
+        yield node
 
 
 def test_faults_repeat_nothing_that_was_said() -> None:
