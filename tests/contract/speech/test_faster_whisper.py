@@ -10,6 +10,7 @@ import soundfile
 from pipelines.audio.vad_gate import speech_spans
 from shared.adapters.faster_whisper import FasterWhisper
 from shared.adapters.silero import SileroVad
+from shared.adapters.weights.whisper_base import whisper_base
 from shared.domain.audio import SAMPLE_RATE_HZ, Span
 from shared.domain.errors import Cancelled, ProviderRejected
 from shared.ports.tick import no_tick
@@ -135,3 +136,24 @@ def test_provenance_tells_what_made_the_words() -> None:
     fast, thorough = (FasterWhisper(Settings(whisper_beam_size=size)).provenance for size in (1, 8))
     assert (fast.provider, fast.model) == ("faster-whisper", "whisper-base")
     assert fast != thorough
+
+
+def test_a_model_is_taken_by_its_folder(speech_in: Callable[[Path], tuple[Span, ...]]) -> None:
+    """Any size by path: the same weights give the same words, and provenance tells folders apart by their weights."""
+    folder = whisper_base(Settings())
+    named = FasterWhisper(Settings(whisper_model=str(folder)))
+    audio = spoken(QUESTION)
+    heard = named.transcribe(audio, speech=speech_in(audio), language="en", tick=no_tick)
+    assert plain("".join(word.text for word in heard.words)) == plain(QUESTION)
+    assert named.provenance.model == folder.name
+    assert named.provenance.parameters["weights"] not in ("hub", "")
+
+
+def test_a_hint_of_names_changes_nothing_that_is_said(
+    port: FasterWhisper, speech_in: Callable[[Path], tuple[Span, ...]]
+) -> None:
+    """Many terms, more than the network has room for: the words stay those of the sentence."""
+    audio = spoken(QUESTION)
+    terms = [f"{first}{last}" for first in ("Kata", "Przy", "Naka", "Elli") for last in ("rzyna", "bylski", "mura")] * 9
+    heard = port.transcribe(audio, speech=speech_in(audio), language="en", tick=no_tick, terms=terms)
+    assert plain("".join(word.text for word in heard.words)) == plain(QUESTION)
