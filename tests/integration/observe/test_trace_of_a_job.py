@@ -130,3 +130,21 @@ def test_every_line_says_what_it_belongs_to(lab: Lab, logged: io.StringIO) -> No
     for line in of_runs:
         assert (line["job_id"], line["owner_id"], line["trace_id"]) == (job, lab.owner, request["trace_id"])
         assert {"run_id", "stage", "shard", "attempt"} <= set(line)
+
+
+def test_each_request_of_a_provider_is_a_span(lab: Lab, collected: InMemorySpanExporter) -> None:
+    """A retry is a second span beside the first, and a refused one says how it was refused."""
+    from shared.domain.errors import ProviderUnavailable
+    from shared.ports.provider import Units
+
+    with traces.span("stage"):
+        with pytest.raises(ProviderUnavailable), lab.tools.gate.call("acme", "large", Units(tokens_in=10)):
+            raise ProviderUnavailable("it said 503")
+        with lab.tools.gate.call("acme", "large", Units(tokens_in=10)):
+            pass
+    first, second = named(collected, "acme request")
+    assert first.attributes is not None
+    assert first.attributes["error.type"] == "provider_unavailable"
+    assert first.attributes["gen_ai.request.model"] == "large"
+    assert second.status.is_ok or second.status.is_unset
+    assert (first.kind, first.parent) == (SpanKind.CLIENT, second.parent)
