@@ -52,8 +52,8 @@ def measure(tools: Toolbox, waiting: int) -> dict[str, Any]:
     with database.begin() as connection:
         connection.execute(text("TRUNCATE owners CASCADE"))
         crowd(connection, waiting, owners=min(OWNERS, waiting))
-    with database.begin() as connection:
         connection.execute(text("ANALYZE"))
+    with database.begin() as connection:
         hint = hint_of(connection)
         plan = explain_claim(connection, hint)
         connection.rollback()

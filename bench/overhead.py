@@ -3,12 +3,13 @@
     python bench/overhead.py [--json] [--jobs 40]
 
 Real PostgreSQL, Valkey and a prefork worker. Wall: from the commit of a stage to the commit of the next one, by the
-ledger's own clock. CPU: of the worker's processes, and of the two servers. Beside it stands the physical bound, taken in
-the same run: two bare commits (a claim and a finish cannot be fewer) and one bare message through a Redis list.
+ledger's own clock. CPU: of the worker's processes. Beside it stands the physical bound, taken in the same run: two bare
+commits (a claim and a finish cannot be fewer) and one bare message through a Redis list.
 """
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -133,6 +134,8 @@ def measure(tools: Toolbox, log: Path, jobs: int) -> dict[str, Any]:
         bare_message = statistics.median(bare_messages_ms(settings.redis_url.get_secret_value(), 200))
     return {
         "stages": jobs * len(Stage),
+        "load": round(os.getloadavg()[0], 1),  # of the machine: on a busy one the wall says little
+        "commits_per_stage": round(commits / (jobs * len(Stage)), 1),  # with those of the bench that looks on
         "wall_ms": _spread(gaps),
         "worker_cpu_ms": round(cpu_ms, 2),
         "bound_ms": round(2 * bare_commit + bare_message, 3),
