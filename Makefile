@@ -11,6 +11,7 @@ export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),tr
 export DENO_TLS_CA_STORE ?= mozilla,system
 FILE ?=
 LANGUAGE ?= en
+SEED ?=
 OUT ?= out
 
 .PHONY: help setup demo up test check unit chaos chaos-stages fuzz load bench accuracy lock audit
@@ -60,7 +61,7 @@ unit: setup ## The tests that need no server
 	$(BIN)/pytest -q -m unit
 
 chaos: setup ## Hurt everything for a quarter of an hour; adds itself to docs/reliability.md
-	$(BIN)/python -m tests.chaos.programme --report
+	$(BIN)/python -m tests.chaos.programme --report $(if $(SEED),--seed $(SEED))
 
 chaos-stages: setup ## Kill the real stages, models and all, in the middle of their work
 	VIBEINSIGHT_CHAOS_ROUNDS=10 $(BIN)/pytest -q tests/chaos/engine

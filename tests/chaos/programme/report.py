@@ -85,7 +85,7 @@ def _rules(record: Record) -> str:
 
 _AGAIN = """## Again
 
-`make chaos` does it once more with another seed, `VIBEINSIGHT_CHAOS_SEED=…` with the same. `make test` has a short one.
+`make chaos` does it once more with another seed, `make chaos SEED=…` with the same. `make test` has a short one.
 """
 
 
