@@ -90,7 +90,8 @@ class PatientHttp(HttpToolsProtocol):
         self._stop_timer()
         if self.transport.is_closing():
             return
-        if self.cycle is not None and not self.cycle.response_complete:  # an answer is under way: no words into it
+        under_way: Any = self.cycle  # None before the first request, whatever its type says
+        if under_way is not None and not under_way.response_complete:  # no words into another answer
             self.transport.close()
             return
         code = "request_timeout" if status is HTTPStatus.REQUEST_TIMEOUT else "headers_too_large"

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from cli import analyze as analysis
-from cli import keys, operate, running
+from cli import keys, limits, operate, running
 from cli.client import Client
 from cli.follow import follow, shown_on
 from cli.installation import Installation, installed
@@ -32,6 +32,7 @@ app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Conversations in, insight out."
 )
 app.add_typer(keys.app, name="keys")
+app.add_typer(limits.app, name="limits")
 operate.register(app)
 Job = Annotated[str, typer.Argument(metavar="JOB", help="The id that analyze and status print.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")]

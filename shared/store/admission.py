@@ -17,6 +17,7 @@ from shared.settings import Settings
 from shared.store.limits import lock_owner, look
 from shared.store.limits_tables import counted_audio, owner_days, owner_limits
 from shared.store.pressure import Pressure
+from shared.store.rows import uuid_or_missing
 from shared.store.session import Database
 from shared.store.usage import money
 
@@ -90,12 +91,15 @@ class OwnerUse:
         with self.database.begin() as connection:
             self._admission.expect(connection, owner_id)
 
-    def set_limits(self, owner_id: OwnerId, **limits: float | None) -> None:
-        """An operator's word over the defaults, by the names of `Limits`; None takes one back."""
-        row = {"owner_id": owner_id, "updated_at": func.now(), **limits}
+    def set_limits(self, owner_id: OwnerId, **limits: float | None) -> bool:
+        """An operator's word over the defaults, by the names of `Limits`; None takes one back. False: no such owner."""
+        row = {"owner_id": uuid_or_missing(owner_id, "owner"), "updated_at": func.now(), **limits}
         written = insert(owner_limits).values(row)
         with self.database.begin() as connection:
+            if not lock_owner(connection, owner_id):
+                return False
             connection.execute(written.on_conflict_do_update(index_elements=["owner_id"], set_=row))
+            return True
 
     def count_audio(self, owner_id: OwnerId, job_id: JobId, audio_s: float) -> None:
         with self.database.begin() as connection:

@@ -16,9 +16,13 @@ _UTC = func.timezone("UTC", func.now())
 _TODAY, _THIS_MONTH = cast(_UTC, Date), cast(func.date_trunc("month", _UTC), Date)
 
 
-def lock_owner(connection: Connection, owner_id: OwnerId) -> None:
-    """What counts against an owner's limits goes one after the other. Rows that refer to the owner are not held up."""
-    connection.execute(select(owners.c.id).where(owners.c.id == owner_id).with_for_update(key_share=True))
+def lock_owner(connection: Connection, owner_id: OwnerId) -> bool:
+    """What counts against an owner's limits goes one after the other. Rows that refer to the owner are not held up.
+
+    False: there is no such owner.
+    """
+    mine = select(owners.c.id).where(owners.c.id == owner_id).with_for_update(key_share=True)
+    return connection.execute(mine).first() is not None
 
 
 def look(connection: Connection, owner_id: OwnerId, settings: Settings) -> Look:

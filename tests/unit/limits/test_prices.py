@@ -63,9 +63,7 @@ def test_a_model_is_not_taken_for_its_smaller_namesake() -> None:
 
 def test_a_price_begins_on_its_day() -> None:
     """An announced price holds from then on, not before."""
-    prices = Prices(
-        [price("m", million_tokens_in=1.0), price("m", million_tokens_in=2.0, since=date(2027, 1, 1))]
-    )
+    prices = Prices([price("m", million_tokens_in=1.0), price("m", million_tokens_in=2.0, since=date(2027, 1, 1))])
     assert prices.micro_usd("openai", "m", Units(tokens_in=10), date(2026, 12, 31)) == 10
     assert prices.micro_usd("openai", "m", Units(tokens_in=10), date(2027, 1, 1)) == 20
 
