@@ -21,12 +21,26 @@ from cli.client import Client
 from cli.stack import Stack
 from shared.domain.audio import Span
 from shared.domain.errors import VibeInsightError
+from shared.ports.language import Question
+from shared.ports.provider import OpenGate
 from shared.ports.tick import no_tick
 from shared.settings import Settings
 from shared.toolbox import Toolbox
 
 OLDEST_PYTHON, TOO_NEW_PYTHON = (3, 11), (3, 14)
 NEEDED_BYTES = 2 * 1024**3  # models 0.3 GB, servers 0.1 GB, and room for recordings
+SMALL_QUESTION = Question(
+    name="check",
+    system='Answer with the JSON object {"fine": true}.',
+    user="Is everything fine?",
+    schema={
+        "type": "object",
+        "properties": {"fine": {"type": "boolean"}},
+        "required": ["fine"],
+        "additionalProperties": False,
+    },
+    max_output_tokens=2_000,  # a model that thinks needs room before its first word
+)
 SAMPLE_RATE_HZ, SAMPLE_S = 16_000, 2
 
 
@@ -134,8 +148,28 @@ def _engines(settings: Settings, folder: Path) -> Iterator[Part]:
         "transcription", transcriber, "`make setup` brings weights; or set VIBEINSIGHT_WHISPER_MODEL to a folder."
     )
     yield Part("diarization", diarizer, setup)
+    yield language_model_part(settings)
     for language, text in (("en", "Hello."), ("ja", "こんにちは。")):
         yield Part(f"voice {language}", lambda t=text, c=language: _speak(toolbox, t, c), setup, needed=False)  # type: ignore[misc]
+
+
+def language_model_part(settings: Settings) -> Part:
+    """One small question with a schema: the key, the model's name and its way with schemas are then known to be right."""
+
+    def look() -> str:
+        toolbox = Toolbox(settings)
+        toolbox.gate = OpenGate()  # nobody's job pays for this, and no servers run
+        model = toolbox.language_model
+        if model is None:
+            return "none is configured; the coaching part follows the rules"
+        answer = json.loads(model.ask(SMALL_QUESTION).text)
+        if not isinstance(answer.get("fine"), bool):
+            raise ValueError(
+                "the answer does not follow the schema; set VIBEINSIGHT_LANGUAGE_MODEL_SCHEMA to instructed"
+            )
+        return f"{model.provenance.provider} {model.provenance.model} answers by the schema"
+
+    return Part("language model", look, "docs/analysis-model.md lists the settings, all of VIBEINSIGHT_LANGUAGE_MODEL…")
 
 
 def _speak(toolbox: Toolbox, text: str, language: str) -> str:
