@@ -154,7 +154,7 @@ def _engines(settings: Settings, folder: Path) -> Iterator[Part]:
 
 
 def language_model_part(settings: Settings) -> Part:
-    """One small question with a schema: the key, the model's name and its way with schemas are then known to be right."""
+    """One small question with a schema shows that key, name and way with schemas are right."""
 
     def look() -> str:
         toolbox = Toolbox(settings)
@@ -164,9 +164,7 @@ def language_model_part(settings: Settings) -> Part:
             return "none is configured; the coaching part follows the rules"
         answer = json.loads(model.ask(SMALL_QUESTION).text)
         if not isinstance(answer.get("fine"), bool):
-            raise ValueError(
-                "the answer does not follow the schema; set VIBEINSIGHT_LANGUAGE_MODEL_SCHEMA to instructed"
-            )
+            raise ValueError("the answer is not by the schema; try VIBEINSIGHT_LANGUAGE_MODEL_SCHEMA=instructed")
         return f"{model.provenance.provider} {model.provenance.model} answers by the schema"
 
     return Part("language model", look, "docs/analysis-model.md lists the settings, all of VIBEINSIGHT_LANGUAGE_MODEL…")
