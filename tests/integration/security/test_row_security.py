@@ -14,12 +14,14 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import ProgrammingError
 
+from cli.stack import Stack
 from shared.domain.access import AuditEntry
 from shared.domain.job import JobOptions, Source, SourceKind
 from shared.settings import Settings
-from shared.store.migrate import downgrade, upgrade
+from shared.store.migrate import upgrade
 from shared.store.schema import metadata
 from shared.toolbox import Toolbox
+from tests.conftest import on_database
 from tests.integration.engine.test_migrations import SUPABASE, connect, make_job
 
 pytestmark = pytest.mark.integration
@@ -57,9 +59,12 @@ class Supabase:
             return done.fetchall() if done.description else [(done.rowcount,)]
 
 
-@pytest.fixture
-def supabase(settings: Settings) -> Iterator[Supabase]:
-    downgrade(settings)
+@pytest.fixture(scope="module")
+def supabase(servers: Stack) -> Iterator[Supabase]:
+    """One database for these tests, none of which changes it for good."""
+    with connect(servers.settings) as link:
+        link.execute("CREATE DATABASE supabase")
+    settings = on_database(servers.settings, "supabase")
     with connect(settings) as link:
         link.execute(SUPABASE)
         link.execute(ROLES)
@@ -108,14 +113,14 @@ def test_row_level_security_is_on_and_lets_only_owners_read(supabase: Supabase) 
 
 def test_rights_given_by_mistake_show_nothing(supabase: Supabase) -> None:
     """Somebody grants everything again, as Supabase's studio offers: nobody sees or changes a row of any table."""
+    stranger = str(uuid.uuid4())
     for table in _tables(supabase.link):
-        supabase.link.execute(f"GRANT ALL ON {table} TO anon, authenticated")
-        assert supabase.as_("anon", None, f"SELECT count(*) FROM {table}") == [(0,)]
-        stranger = str(uuid.uuid4())
-        assert supabase.as_("authenticated", stranger, f"SELECT count(*) FROM {table}") == [(0,)]
-        assert supabase.as_("authenticated", None, f"SELECT count(*) FROM {table}") == [(0,)]
-        if table != "audit_log":
-            assert supabase.as_("authenticated", supabase.users[0], f"DELETE FROM {table}") == [(0,)]
+        with supabase.link.transaction(force_rollback=True):
+            supabase.link.execute(f"GRANT ALL ON {table} TO anon, authenticated")
+            for role, user in (("anon", None), ("authenticated", stranger), ("authenticated", None)):
+                assert supabase.as_(role, user, f"SELECT count(*) FROM {table}") == [(0,)]
+            if table != "audit_log":
+                assert supabase.as_("authenticated", supabase.users[0], f"DELETE FROM {table}") == [(0,)]
 
 
 @pytest.mark.parametrize("table", sorted(SHOWN))
