@@ -181,7 +181,7 @@ def test_every_id_in_a_body_is_known() -> None:
 
 
 def test_nothing_is_made_from_what_is_anothers(mine: Caller, theirs: Caller, user: Caller) -> None:
-    """No job, no batch and no voice, by an upload's id, by its key, or by a job's id; the bytes are the owner's alone."""
+    """No job, no batch and no voice, by an upload's id or by a job's; the bytes are the owner's alone."""
     upload, job = _sample(mine), _job(mine)
     tries = (
         ("/v1/jobs", {"source": {"upload_id": upload}}, 404),
