@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from shared.domain.job import JobStatus, RunStatus, Stage
-from shared.store.changes import OPEN_RUNS
 from shared.store.keeping_tables import chores
 from shared.store.queue_tables import queues
 from shared.store.session import Database
@@ -30,12 +30,15 @@ class BacklogReader:
         self.database = database
 
     def open_runs(self) -> list[Waiting]:
-        age_s = func.extract("epoch", func.now() - func.min(stage_runs.c.created_at))
-        query = select(stage_runs.c.stage, stage_runs.c.status, func.count(), age_s)
-        counted = query.where(stage_runs.c.status.in_(OPEN_RUNS)).group_by(stage_runs.c.stage, stage_runs.c.status)
+        """Three questions, so that each is answered from the partial index made for it, however much has ended."""
         with self.database.begin() as connection:
-            rows = connection.execute(counted).all()
-        return [Waiting(Stage(row[0]), RunStatus(row[1]), row[2], float(row[3])) for row in rows]
+            rows = [row for state in _OPEN for row in connection.execute(_counted(state))]
+        found: dict[tuple[Stage, RunStatus], Waiting] = {}
+        for stage, status, runs, oldest_s in rows:
+            key = Stage(stage), RunStatus(status)
+            before = found.get(key, Waiting(*key, 0, 0.0))
+            found[key] = Waiting(*key, before.runs + runs, max(before.oldest_s, float(oldest_s)))
+        return list(found.values())
 
     def oldest_due_s(self, stages: Iterable[Stage] = tuple(Stage)) -> dict[Stage, float]:
         """For how long a worker could have claimed the oldest run; neither paused queues nor waits count."""
@@ -68,6 +71,16 @@ class BacklogReader:
             return int(connection.execute(query).scalar_one())
 
 
+_QUEUED, _RUNNING = stage_runs.c.status == RunStatus.QUEUED, stage_runs.c.status == RunStatus.RUNNING
+_OPEN = ((_QUEUED, stage_runs.c.ready), (_QUEUED, ~stage_runs.c.ready), (_RUNNING,))
+
+
+def _counted(state: tuple[ColumnElement[bool], ...]) -> Select[Any]:
+    age_s = func.extract("epoch", func.now() - func.min(stage_runs.c.created_at))
+    query = select(stage_runs.c.stage, stage_runs.c.status, func.count(), age_s)
+    return query.where(*state).group_by(stage_runs.c.stage, stage_runs.c.status)
+
+
 def claimable() -> tuple[ColumnElement[bool], ...]:
     paused = select(queues.c.stage).where(queues.c.stage == stage_runs.c.stage)
-    return stage_runs.c.status == RunStatus.QUEUED, stage_runs.c.not_before <= func.now(), ~paused.exists()
+    return _QUEUED, stage_runs.c.ready, ~paused.exists()

@@ -13,6 +13,7 @@ from shared.store.changes import OPEN_RUNS, seconds
 from shared.store.rows import AnyRow, from_json, uuid_or_missing
 from shared.store.session import Database
 from shared.store.tables import jobs, owners, stage_runs
+from shared.store.turns import not_before_others
 
 
 class Operator:
@@ -67,7 +68,7 @@ class Operator:
         with self.database.begin() as connection:
             woken = 0
             if now:
-                due = {"not_before": func.now(), "ring_at": func.now()}  # `ready` is the steward's: it gives the turn
+                due = {"not_before": func.now(), "ring_at": func.now(), "ready": True} | not_before_others()
                 woken = connection.execute(update(stage_runs).where(stage_runs.c.id.in_(later)).values(due)).rowcount
             again = select(stage_runs.c.stage, stage_runs.c.id).join(jobs, jobs.c.id == stage_runs.c.job_id)
             again = again.join(owners, owners.c.id == jobs.c.owner_id).where(*claimable(), *mine)

@@ -1,16 +1,14 @@
 """What the steward does to the ledger each second. Every step may run twice, or in two stewards at once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from sqlalchemy import Boolean, ColumnElement, Connection, case, func, literal, literal_column, select, text, update
+from sqlalchemy import ColumnElement, Connection, case, func, literal, select, text, update
 
 from shared.domain.ids import RunId
 from shared.domain.job import JobError, JobStatus, RunStatus, Stage
 from shared.store.changes import OPEN_RUNS
 from shared.store.flow import Flow, Rules, Runs
 from shared.store.progress import lock_job
-from shared.store.queue_tables import queues
 from shared.store.rows import to_json
 from shared.store.session import Database
 from shared.store.tables import JSONB, jobs, stage_runs
@@ -38,16 +36,6 @@ UPDATE stage_runs SET ring_at = now() + make_interval(secs => :pause_s) WHERE id
 """)
 
 LOST = JobError("worker_lost", "The worker was lost each time while it did this; the recording may be too much for it")
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """Runs of one stage in one state, and how long the oldest has waited."""
-
-    stage: Stage
-    status: RunStatus
-    runs: int
-    oldest_s: float
 
 
 class Sweep:
@@ -134,28 +122,6 @@ class Sweep:
         with self.database.begin() as connection:
             return [(stage, RunId(run_id)) for run_id in connection.execute(_TAKE_DUE, named).scalars()]
 
-    def oldest_due_s(self, stages: list[Stage]) -> float:
-        """How long the oldest run of these stages could have been claimed already; 0 when none is due."""
-        age_s = func.extract("epoch", func.now() - func.min(stage_runs.c.not_before))
-        with self.database.begin() as connection:
-            found = connection.execute(select(age_s).where(*_claimable(), stage_runs.c.stage.in_(stages))).scalar_one()
-        return max(0.0, float(found or 0.0))
-
-    def backlog(self) -> list[Backlog]:
-        """Open runs by stage and state."""
-        age_s = func.extract("epoch", func.now() - func.min(stage_runs.c.created_at))
-        query = select(stage_runs.c.stage, stage_runs.c.status, func.count(), age_s)
-        counted = query.where(stage_runs.c.status.in_(OPEN_RUNS)).group_by(stage_runs.c.stage, stage_runs.c.status)
-        with self.database.begin() as connection:
-            rows = connection.execute(counted).all()
-        return [Backlog(Stage(row[0]), RunStatus(row[1]), row[2], float(row[3])) for row in rows]
-
 
 def _expired() -> tuple[ColumnElement[bool], ...]:
     return stage_runs.c.status == RunStatus.RUNNING, stage_runs.c.lease_until < func.now()
-
-
-def _claimable() -> tuple[ColumnElement[bool], ...]:
-    paused = select(queues.c.stage).where(queues.c.stage == stage_runs.c.stage)
-    waits = literal_column("stage_runs.status = 'queued' AND stage_runs.ready", Boolean)  # as the index says it
-    return waits, ~paused.exists()

@@ -8,6 +8,7 @@ from shared.domain.errors import StorageUnavailable
 from shared.domain.job import JobStatus, RunStatus, Stage
 from shared.queue.doorbell import QUEUE_DEPTH, CeleryDoorbell
 from shared.queue.names import queue_name
+from shared.store.backlog import BacklogReader
 from tests.engine_lab import Lab, expected_effects
 from workers.steward import Steward
 
@@ -147,7 +148,10 @@ def test_the_backlog_is_counted(lab: Lab) -> None:
     claimed = lab.job()
     lab.runs.claim(claimed.runs[0][1], message_id="m", lease_s=60)
     lab.execute("UPDATE stage_runs SET not_before = now() - interval '90 s', created_at = now() - interval '90 s'")
-    counted = {(found.stage, found.status): found.runs for found in lab.sweep.backlog()}
+    backlog = BacklogReader(lab.database)
+    counted = {(found.stage, found.status): found.runs for found in backlog.open_runs()}
     assert counted == {(Stage.DOWNLOAD, RunStatus.QUEUED): 1, (Stage.DOWNLOAD, RunStatus.RUNNING): 1}
-    assert lab.sweep.oldest_due_s([Stage.DOWNLOAD]) >= 90
-    assert lab.sweep.oldest_due_s([Stage.ANALYZE]) == 0
+    assert backlog.oldest_due_s()[Stage.DOWNLOAD] >= 90
+    assert Stage.ANALYZE not in backlog.oldest_due_s()
+    lab.tools.ledger.pause(Stage.DOWNLOAD, "test", "what is paused is not due")
+    assert backlog.oldest_due_s() == {}
