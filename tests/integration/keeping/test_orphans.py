@@ -64,7 +64,10 @@ def test_what_an_attempt_left_beside_the_documents(lab: Lab, tmp_path: Path) -> 
     assert orphans(lab, f"jobs/{job_id}/", datetime.now(UTC)) == []
     lab.tools.ledger.hold_job(lab.owner, job_id, "r")
     assert orphans(lab, f"jobs/{job_id}/") == []
+    lab.tools.ledger.hold_owner(lab.owner, "r")
     lab.tools.ledger.release_job(lab.owner, job_id)
+    assert orphans(lab, f"jobs/{job_id}/") == []
+    lab.tools.ledger.release_owner(lab.owner)
     assert orphans(lab, f"jobs/{job_id}/") == [left]
 
 
