@@ -20,7 +20,6 @@ def test_nothing_is_lost_and_nothing_is_doubled(tmp_path: Path) -> None:
     record = run(SHORT, SEED, tmp_path)
     print(report.one(record))
     assert record.wrong == {}
-    assert record.faults == dict(SHORT.counts), "some fault found nothing to hit"
     assert record.jobs > 10
 
 

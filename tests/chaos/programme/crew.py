@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from cli.servers.ports import free_ports
 from shared.adapters.ffmpeg import ffmpeg_binary
 from shared.domain.job import Stage
 from shared.settings import Settings
@@ -79,9 +80,9 @@ class Worker:
 
 
 class Crew:
-    def __init__(self, settings: Settings, folder: Path, recording: Path, *, api_port: int, processes: int) -> None:
+    def __init__(self, settings: Settings, folder: Path, recording: Path, *, processes: int) -> None:
         self._settings, self._folder, self._recording = settings, folder, recording
-        self._api_port, self._processes = api_port, processes
+        self._processes = processes
         self._mounts, self._numbers = may_mount(), count()
         self._started: list[psutil.Popen] = []
         self._gone = 0
@@ -156,7 +157,10 @@ class Crew:
         return self._start(f"{next(self._numbers):03d}-steward", [sys.executable, "-m", "workers", "steward"], {})
 
     def _start_api(self) -> psutil.Popen:
-        arguments = ["-m", "api", "--port", str(self._api_port)]
+        """At an address of its own each time: while it is away, anybody may take the one that it had."""
+        (port,) = free_ports(1)
+        self.api_url = f"http://127.0.0.1:{port}"
+        arguments = ["-m", "api", "--port", str(port)]
         return self._start(f"{next(self._numbers):03d}-api", [sys.executable, *arguments], {})
 
     def _start(self, name: str, command: Sequence[str], more: Mapping[str, str]) -> psutil.Popen:

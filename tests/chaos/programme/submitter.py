@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import httpx
@@ -23,7 +24,7 @@ ROUND = ("decode", "spoken", "plain", "decode", "hungry", "papers", "decode", "l
 class Submitter:
     """Every key that was begun is brought to an end, whatever the API answers meanwhile."""
 
-    url: str
+    url: Callable[[], str]  # where the API is just now
     key: str
     seed: int
     pause_s: float
@@ -47,7 +48,7 @@ class Submitter:
 
     def _run(self) -> None:
         number = 0
-        with httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.key}"}, timeout=TIMEOUT_S) as api:
+        with httpx.Client(headers={"Authorization": f"Bearer {self.key}"}, timeout=TIMEOUT_S) as api:
             while not self._stop.is_set():
                 if self._has_room():
                     self._submit(api, number)
@@ -82,6 +83,6 @@ class Submitter:
 
     def _post(self, api: httpx.Client, key: str, body: object) -> httpx.Response | None:
         try:
-            return api.post("/v1/jobs", json=body, headers={"Idempotency-Key": key})
+            return api.post(f"{self.url()}/v1/jobs", json=body, headers={"Idempotency-Key": key})
         except httpx.HTTPError:
             return None

@@ -1,16 +1,14 @@
 """All that a programme needs around the engine: servers of its own that may be hurt, and the processes of the lab."""
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from pydantic import SecretStr
 
-from cli.servers.ports import free_ports
 from cli.servers.process import Child
 from cli.stack import Stack
 from shared.domain.audio import SAMPLE_RATE_HZ
@@ -35,9 +33,7 @@ class World:
     crew: Crew
     proxy: s3_proxy.S3Proxy
     provider: provider.Provider
-    api_url: str
     key: str
-    downs: set[str] = field(default_factory=set)  # servers that are down at the moment
 
     def server(self, name: str) -> Child:
         return next(child for child in self.stack.servers if child.recipe.name == name)
@@ -45,9 +41,6 @@ class World:
     def start_again(self, name: str) -> None:
         place = self.stack.servers.index(self.server(name))
         self.stack.servers[place] = self.stack.servers[place].again()
-
-    def now(self) -> float:
-        return time.monotonic()
 
 
 @contextmanager
@@ -69,13 +62,13 @@ def world(profile: Profile, folder: Path) -> Iterator[World]:
         tools = Toolbox(direct)
         stack.callback(tools.close)
         owner = OwnerId(tools.ledger.create_owner("chaos"))
-        lab, (port,) = Lab(tools, owner), free_ports(1)
+        lab = Lab(tools, owner)
         (folder / "crew").mkdir()
         recording = _recording(folder / "long.wav")
-        crew = Crew(hurt, folder / "crew", recording, api_port=port, processes=profile.processes)
+        crew = Crew(hurt, folder / "crew", recording, processes=profile.processes)
         stack.callback(crew.stop)
         key = tools.ledger.create_api_key(owner, "chaos")
-        yield World(servers, lab, crew, proxy, voices, f"http://127.0.0.1:{port}", key)
+        yield World(servers, lab, crew, proxy, voices, key)
 
 
 def _bare(folder: Path) -> Settings:
