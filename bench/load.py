@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -141,9 +142,9 @@ class Machine:
         rows = self._execute(
             f"SELECT id::text FROM jobs WHERE finished_at IS NULL ORDER BY created_at DESC LIMIT {number}"
         )
-        return [row[0] for row in rows]
+        return [str(row[0]) for row in rows]
 
-    def _execute(self, statement: str) -> list[tuple[object, ...]]:
+    def _execute(self, statement: str) -> list[tuple[Any, ...]]:
         with self.tools.ledger.database.begin() as connection:
             done = connection.exec_driver_sql(statement)
             return [tuple(row) for row in done] if done.returns_rows else []

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -61,7 +62,7 @@ class Storm:
     def rage(self, events: list[Event]) -> None:
         self._began = time.monotonic()
         for event in events:
-            self._plan(event.at_s, lambda event=event: self._blow(event))
+            self._plan(event.at_s, partial(self._blow, event))
         while self._heap:
             due = heapq.heappop(self._heap)
             while (left_s := due.at_s - self._now()) > 0:
@@ -79,7 +80,7 @@ class Storm:
         fault = FAULTS[event.name]
         if fault.part in self._broken or not self._hit(fault, event.hold_s):
             if self._now() < event.at_s + GIVE_UP_AFTER_S:
-                self._plan(self._now() + POSTPONE_S, lambda: self._blow(event))
+                self._plan(self._now() + POSTPONE_S, partial(self._blow, event))
             return
         self.struck[fault.name] += 1
         self._tell(f"{self._now():6.1f} s  {fault.name}" + (f" for {event.hold_s:.1f} s" if event.hold_s else ""))
