@@ -18,6 +18,15 @@ pytestmark = pytest.mark.unit
 OPERATIONS = {
     "getUsage",
     "cancelJob",
+    "correctSpeakers",
+    "deleteVoice",
+    "enrolVoice",
+    "enrolVoiceFromFile",
+    "getGlossary",
+    "getSpeakers",
+    "getVoice",
+    "listVoices",
+    "setGlossary",
     "createJobBatch",
     "getPreferences",
     "putPreferences",
@@ -69,6 +78,15 @@ OPERATIONS = {
     "retryJob",
     "revokeKey",
     "rotateKey",
+    "correctSpeakers",
+    "deleteVoice",
+    "enrolVoice",
+    "enrolVoiceFromFile",
+    "getGlossary",
+    "getSpeakers",
+    "getVoice",
+    "listVoices",
+    "setGlossary",
 }
 
 
