@@ -78,15 +78,6 @@ OPERATIONS = {
     "retryJob",
     "revokeKey",
     "rotateKey",
-    "correctSpeakers",
-    "deleteVoice",
-    "enrolVoice",
-    "enrolVoiceFromFile",
-    "getGlossary",
-    "getSpeakers",
-    "getVoice",
-    "listVoices",
-    "setGlossary",
 }
 
 
