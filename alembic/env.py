@@ -5,8 +5,8 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from shared.settings import Settings, load_settings
-from shared.store.session import database_url
 from shared.store.schema import metadata
+from shared.store.session import database_url
 
 LOCK_WAIT = "15s"  # rather fail the deploy than queue behind a long transaction and block everybody after us
 
