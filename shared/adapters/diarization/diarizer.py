@@ -9,7 +9,7 @@ import numpy as np
 from shared.adapters.diarization.attribution import fit_heard, frame_evidence, likeliest
 from shared.adapters.diarization.checkpoint import CAMPPLUS, SEGMENTATION
 from shared.adapters.diarization.embedding import EMBEDDING_MODEL
-from shared.adapters.diarization.engines import Matrix, SegmentationNetwork, VoiceNetwork
+from shared.adapters.diarization.engines import Matrix, SegmentationNetwork, VoiceNetwork, voice_network
 from shared.adapters.diarization.listening import Heard, Listener
 from shared.adapters.diarization.recording import Recording
 from shared.adapters.diarization.turns import SpokenTurns, spoken_turns
@@ -84,4 +84,4 @@ class OnnxDiarizer:
 
     @cached_property
     def _voice(self) -> VoiceNetwork:
-        return VoiceNetwork(self._weights, self._settings.engine_threads)
+        return voice_network(self._settings.model_cache, self._settings.engine_threads)

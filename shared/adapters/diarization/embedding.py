@@ -5,10 +5,10 @@ from functools import cached_property
 import numpy as np
 
 from shared.adapters.diarization.checkpoint import CAMPPLUS
-from shared.adapters.diarization.engines import VoiceNetwork
+from shared.adapters.diarization.engines import VoiceNetwork, voice_network
 from shared.adapters.diarization.features import FeatureStore, fit_normaliser
 from shared.adapters.diarization.pooling import SpanPool, voice_frames
-from shared.adapters.diarization.weights import RECIPE, voice_weights
+from shared.adapters.diarization.weights import RECIPE
 from shared.domain.audio import SAMPLE_RATE_HZ
 from shared.domain.errors import TooShort
 from shared.ports.speech import Samples
@@ -26,7 +26,7 @@ class CampplusEmbedder:
 
     @cached_property
     def _network(self) -> VoiceNetwork:
-        return VoiceNetwork(voice_weights(self._settings.model_cache), self._settings.engine_threads)
+        return voice_network(self._settings.model_cache, self._settings.engine_threads)
 
     @property
     def model(self) -> str:

@@ -1,5 +1,6 @@
 """The two networks as functions of arrays, run by onnxruntime on the CPU."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from shared.adapters.diarization.weights import VoiceWeights
+from shared.adapters.diarization.weights import VoiceWeights, voice_weights
 
 Matrix = NDArray[np.float32]
 
@@ -47,6 +48,12 @@ class VoiceNetwork:
     def embed(self, means: Matrix, deviations: Matrix) -> Matrix:
         """Unit vectors (spans, 192) of spans given by the statistics of their frames."""
         return unit(np.concatenate([means, deviations], axis=1) @ self._weight.T + self._bias)
+
+
+@cache
+def voice_network(model_cache: Path, threads: int) -> VoiceNetwork:
+    """One a process: who tells speakers apart and who finds them again need the same, and it takes 64 MB."""
+    return VoiceNetwork(voice_weights(model_cache), threads)
 
 
 def unit(vectors: Matrix) -> Matrix:
