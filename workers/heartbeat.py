@@ -14,6 +14,8 @@ from shared.store.runs import Claim, Hold, RunLedger
 from workers.pulse import PULSE
 
 LOOK_S = 1.0  # how late a cancel is seen; a progress row a second is the most there may be
+LONGEST_REPORT_S = 5.0  # a report costs six times a look, and what takes minutes is told of often enough
+REPORT_GROWTH = 1.5  # from one report to the next: 1, 1.5, 2.25 … seconds
 FIRST_REPORT_S = 0.2  # what is over by then is told of by its commit
 GRACE_S = 2.0  # a window of recognition takes a second: work that has not stopped by then is stuck, or cannot be told
 AHEAD = 0.9  # of what is left of a run may be shown as done before its work says so
@@ -42,6 +44,7 @@ class Heartbeat:
         self._done_s, self._ticked_at = 0.0, time.monotonic()
         self._saving = False
         self._told: tuple[float, bool] | None = None
+        self._report_at, self._report_every_s = 0.0, LOOK_S
         self._stop = threading.Event()
         seen_as = contextvars.copy_context()  # its log lines and its reports belong to this attempt
         self._thread = threading.Thread(target=seen_as.run, args=(self._run,), name="heartbeat", daemon=True)
@@ -76,7 +79,7 @@ class Heartbeat:
         if self._stop.wait(min(FIRST_REPORT_S, self._beat_s)):
             return
         while self._hold is Hold.HELD:
-            self._guarded(self._report)
+            self._guarded(self._report_when_due)
             if self._stop.wait(min(LOOK_S, self._beat_s)):
                 return
             if time.monotonic() >= next_beat:
@@ -93,6 +96,13 @@ class Heartbeat:
 
     def _beat(self) -> None:
         self._hold = self._runs.beat(self._claim, self._lease_s)
+
+    def _report_when_due(self) -> None:
+        saving_untold = self._saving and self._told is not None and not self._told[1]
+        if time.monotonic() >= self._report_at or saving_untold:
+            self._report_at = time.monotonic() + self._report_every_s
+            self._report_every_s = min(LONGEST_REPORT_S, self._report_every_s * REPORT_GROWTH)
+            self._report()
 
     def _report(self) -> None:
         now = (round(self._likely_s(), 1), self._saving)

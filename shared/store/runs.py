@@ -214,7 +214,7 @@ def _look(connection: Connection, claim: Claim) -> Hold:
     now = connection.execute(select(stage_runs.c.status, stage_runs.c.token).where(_same(claim))).one_or_none()
     if now is None or now.status == RunStatus.CANCELLED:
         return Hold.CANCELLED
-    return Hold.HELD if now.status == RunStatus.RUNNING and now.token == claim.token else Hold.LOST
+    return Hold.HELD if now.token == claim.token else Hold.LOST  # ours too when we have just finished it
 
 
 def _same(claim: Claim) -> ColumnElement[bool]:
