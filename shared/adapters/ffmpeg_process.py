@@ -7,7 +7,6 @@ import resource
 import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -41,7 +40,7 @@ class DecodeLog:
 
 def run_decoder(command: list[str], *, time_limit_s: float, on_progress: Callable[[float], None]) -> DecodeLog:
     """Whatever `on_progress` raises ends the process."""
-    with tempfile.TemporaryFile() as complaints:
+    with _in_memory() as complaints:
         with _running(command, complaints, time_limit_s) as (process, expired):
             for done_s in _progress(process):
                 on_progress(done_s)
@@ -55,6 +54,11 @@ def run_decoder(command: list[str], *, time_limit_s: float, on_progress: Callabl
     if "No space left on device" in text:
         raise StorageUnavailable("The worker's disk is full: decoding could not be finished")
     return DecodeLog(ended != 0, length_estimated="Estimating duration from bitrate" in text, tail=text[-500:])
+
+
+def _in_memory() -> IO[bytes]:
+    """Not on the disk: if that is full, its complaint would be lost, and the recording blamed."""
+    return os.fdopen(os.memfd_create("complaints"), "w+b")
 
 
 @contextmanager

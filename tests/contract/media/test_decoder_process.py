@@ -8,7 +8,7 @@ import pytest
 
 from shared.adapters.ffmpeg import ffmpeg_binary
 from shared.adapters.ffmpeg_process import run_decoder
-from shared.domain.errors import DecoderLost, SetupError
+from shared.domain.errors import DecoderLost, SetupError, StorageUnavailable
 
 pytestmark = pytest.mark.contract
 
@@ -42,3 +42,10 @@ def test_a_missing_decoder_is_a_matter_of_setup() -> None:
     """No other try on this machine will find it."""
     with pytest.raises(SetupError):
         run_decoder(["/nowhere/ffmpeg"], time_limit_s=1.0, on_progress=lambda done_s: None)
+
+
+def test_a_full_disk_is_the_machines_trouble() -> None:
+    """Its complaint is heard although nothing can be written, and the recording is not blamed."""
+    command = [ffmpeg_binary(), "-nostdin", "-loglevel", "error", "-f", "lavfi", "-i", "sine=duration=60"]
+    with pytest.raises(StorageUnavailable):
+        run_decoder([*command, "-f", "flac", "-y", "/dev/full"], time_limit_s=30.0, on_progress=lambda done_s: None)
