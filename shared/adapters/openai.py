@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import soundfile
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
@@ -133,7 +133,7 @@ class OpenAITranscriber:
             )
         except openai.APIStatusError as error:
             raise _refusal(error) from None  # its text may repeat parts of the key
-        except (openai.APIError, httpx.HTTPError, json.JSONDecodeError) as error:
+        except (openai.APIError, httpx2.HTTPError, json.JSONDecodeError) as error:
             fault = type(error).__name__
             message = f"OpenAI's answer did not arrive whole ({fault}); try again later"
             raise ProviderUnavailable(message, sent=not _never_sent(error)) from None
@@ -157,10 +157,11 @@ class OpenAITranscriber:
     def _client(self) -> Any:
         import openai
 
-        if self._settings.openai_api_key is None:
+        key = self._settings.openai_api_key
+        if not key:  # an empty one is none: that is how a compose file passes what was not set
             raise SetupError("No key for OpenAI: set OPENAI_API_KEY, or VIBEINSIGHT_TRANSCRIBER to faster-whisper")
         return openai.OpenAI(
-            api_key=self._settings.openai_api_key.get_secret_value(),
+            api_key=key.get_secret_value(),
             base_url=self._settings.openai_base_url,
             max_retries=0,
             timeout=self._patience.timeout_s,
@@ -185,7 +186,7 @@ def _refusal(error: Any) -> ProviderError:
 
 def _never_sent(error: BaseException) -> bool:
     """No connection came about: nothing can be on the bill."""
-    return isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout)
+    return isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout)
 
 
 def _asked_s(error: BaseException | None) -> float | None:

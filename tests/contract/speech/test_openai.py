@@ -210,6 +210,14 @@ def test_the_diarizing_model_gives_times_of_segments(recording: Path) -> None:
     assert b"Ana" not in server.asked[0]
 
 
+def test_a_closed_port_is_known_to_cost_nothing(recording: Path, free_port: int) -> None:
+    """No connection came about, so the gate need not keep the estimate on the bill."""
+    asked = Settings(openai_api_key=KEY, openai_base_url=f"http://127.0.0.1:{free_port}/v1")
+    with pytest.raises(ProviderUnavailable) as caught:
+        transcribe(OpenAITranscriber(asked, patience=Patience(timeout_s=5.0, sleep=lambda _: None)), recording)
+    assert caught.value.details["sent"] is False
+
+
 def test_an_answer_without_text_is_tried_again(recording: Path) -> None:
     """A server that answers with something else has not written anything down."""
     error, server = failure(recording, Answer(body=b"[]"), openai_transcribe_model="gpt-4o-transcribe")
@@ -217,7 +225,8 @@ def test_an_answer_without_text_is_tried_again(recording: Path) -> None:
     assert len(server.asked) == 3
 
 
-def test_without_a_key_the_setting_is_named(recording: Path) -> None:
-    """The message says which variable to set."""
+@pytest.mark.parametrize("key", [None, ""])
+def test_without_a_key_the_setting_is_named(recording: Path, key: str | None) -> None:
+    """The message says which variable to set; an empty key, as a compose file passes it, is none."""
     with pytest.raises(SetupError, match="OPENAI_API_KEY"):
-        transcribe(OpenAITranscriber(Settings(openai_api_key=None)), recording)
+        transcribe(OpenAITranscriber(Settings(openai_api_key=key)), recording)
