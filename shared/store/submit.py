@@ -1,7 +1,7 @@
 """Jobs are written down here: one, or hundreds in the same transaction, each with its first run in the queue."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -163,7 +163,3 @@ def _check_source(connection: Connection, owner_id: OwnerId, source: Source) -> 
     ours = source.kind is SourceKind.S3 and source.value.startswith(("jobs/", "uploads/"))
     if ours and not source.value.startswith(f"uploads/{owner_id}/"):
         raise NotFound("There is no such object")
-
-
-def with_priority(new: NewJob | VibeInsightError, priority: Priority) -> NewJob | VibeInsightError:
-    return new if isinstance(new, VibeInsightError) else replace(new, priority=priority)
