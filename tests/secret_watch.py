@@ -20,7 +20,7 @@ LOOKS = {
     "a token": re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{20,}"),
     "a signed address": re.compile(r"[?&](?:X-Amz-Signature=[0-9a-f]{64}|token=eyJ)"),
     "a webhook's secret": re.compile(r"\bwhsec_[\w+/=-]{20,}"),
-    "a password in an address": re.compile(r"\b(?:postgres\w*(?:\+\w+)?|rediss?)://[^\s:/@]*:(?!\*\*\*@)[^\s:/@]+@"),
+    "a password in an address": re.compile(r"\b(?:postgres\w*(?:\+\w+)?|rediss?)://[^\s:/@]*:(?!\*+@)[^\s:/@]+@"),
 }
 NOT_SECRET = {"s3_access_key"}  # a name; it stands in every signed address
 MOST_BYTES = 50_000_000  # of one file
