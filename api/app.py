@@ -14,6 +14,9 @@ from api.errors import install_error_handlers
 from api.hosts import KnownHosts
 from api.key_use import KeyUse
 from api.limits import RateLimited
+from api.live import realtime
+from api.live.hub import Hub
+from api.live.places import Places
 from api.observe import HTTPS_ONLY, MAX_JSON_BYTES, SECURITY_HEADERS, ApiMetrics, BodyCap, Observed
 from api.openapi import DESCRIPTION, TITLE, install_openapi
 from api.pace import BodyPace
@@ -39,6 +42,7 @@ from api.routes import (
 from shared.guard.rate import RateLimiter
 from shared.observe.service import begin_service, end_service
 from shared.settings import Settings, load_settings
+from shared.store.feed import ProgressFeed
 from shared.store.listen import ProgressBell
 from shared.toolbox import Toolbox
 from shared.version import VERSION
@@ -85,6 +89,7 @@ def create_app(toolbox: Toolbox | None = None) -> FastAPI:
         webhooks,
         usage,
         owner,
+        realtime,
     ):
         app.include_router(part.router)
     install_openapi(app)
@@ -121,7 +126,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.upload_slots = CapacityLimiter(UPLOADS_AT_ONCE)
     app.state.bell = ProgressBell(tools.settings)
     app.state.key_use = KeyUse(tools.ledger)
-    tasks = [asyncio.create_task(app.state.bell.run()), asyncio.create_task(app.state.key_use.run())]
+    app.state.live = Hub(ProgressFeed(tools.ledger.database), Places(tools.settings))
+    app.state.bell.tell(app.state.live.ring)
+    lasting = (app.state.bell, app.state.key_use, app.state.live)
+    tasks = [asyncio.create_task(one.run()) for one in lasting]
     yield
     for task in tasks:
         task.cancel()

@@ -19,8 +19,11 @@ class KnownHosts:
         self._below = tuple(host[1:].lower() for host in hosts if host.startswith("*."))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in _WATCHED or self._known(scope):
+        if scope["type"] == "lifespan" or scope["path"] in _WATCHED or self._known(scope):
             await self.app(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})  # before it is accepted: the server answers 403
             return
         detail = "No service of this name is here; the operator's VIBEINSIGHT_ALLOWED_HOSTS lists the names."
         answer = problem(Request(scope), status=421, code="unknown_host", detail=detail)

@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     openai_transcribe_model: str = "whisper-1"
     diarizer: str = "onnx"  # or "pyannote", which is installed by whoever wants it
     pyannote_model: str = "pyannote/speaker-diarization-community-1"  # or a folder
+    emotion_model: Path | None = None  # a folder with model.onnx and emotion.json; None: words and prosody alone
     huggingface_token: SecretStr | None = Field(None, validation_alias=_also("huggingface_token", "HF_TOKEN"))
 
     # ---- providers' limits and money (docs/limits.md)
@@ -87,6 +88,10 @@ class Settings(BaseSettings):
     rate_limit_per_minute: int = 1_200  # of one key or user; 0: no limits at all
     address_rate_limit_per_minute: int = 600  # of one address, for requests that show no key that is known to be good
     client_address_header: str | None = None  # where a trusted proxy writes the client's address, such as Fly-Client-IP
+
+    # ---- the Realtime channel (docs/realtime.md), of one API process
+    realtime_sockets: int = Field(2_000, ge=1)  # some 15 kB each while nothing flows; 1,024 open files is a common cap
+    realtime_sockets_per_owner: int = Field(100, ge=1)  # pages of one owner open at once
 
     # ---- what an owner may use, unless their row in owner_limits says otherwise
     open_jobs: int = 2_000  # waiting and under way

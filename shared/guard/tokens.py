@@ -36,12 +36,24 @@ class Tokens:
         if (self._secret or self._keys) and not self._issuer:
             raise SetupError("Tokens cannot be checked without their issuer: set VIBEINSIGHT_SUPABASE_URL")
 
+    @property
+    def taken(self) -> bool:
+        """Whether there are users of Supabase here at all."""
+        return bool(self._secret or self._keys)
+
     def user_of(self, token: str) -> str:
-        """The user's id. What exactly is wrong goes into our log: who forges learns nothing from the answer."""
-        if not self._secret and not self._keys:
+        """The user's id."""
+        return self.user_until(token)[0]
+
+    def user_until(self, token: str) -> tuple[str, float]:
+        """The user's id, and the second since 1970 from which the token is not taken any more. What exactly is wrong
+        goes into our log: who forges learns nothing from the answer.
+        """
+        if not self.taken:
             raise Unauthorized("Tokens are not taken here; use an API key, which begins with vi_")
         try:
-            return _user(self._claims(token))
+            claims = self._claims(token)
+            return _user(claims), float(claims["exp"]) + self._leeway_s
         except jwt.ExpiredSignatureError:
             raise Unauthorized("This sign-in has expired; sign in again") from None
         except (jwt.PyJWTError, ValueError, TypeError, KeyError) as error:

@@ -7,7 +7,7 @@ notification loses nothing: the rows are read from the table by version, and eve
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 import psycopg
 
@@ -25,6 +25,11 @@ class ProgressBell:
     def __init__(self, settings: Settings) -> None:
         self._url = database_url(settings).replace("postgresql+psycopg://", "postgresql://", 1)
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._listeners: list[Callable[[str | None], None]] = []
+
+    def tell(self, listener: Callable[[str | None], None]) -> None:
+        """Every notification, as `job:version`, goes to it; None when some may have been missed."""
+        self._listeners.append(listener)
 
     async def run(self) -> None:
         """Listens until it is cancelled; connects again when the database went away."""
@@ -51,10 +56,16 @@ class ProgressBell:
         async with link:
             await link.execute(f"LISTEN {CHANNEL}")
             self._wake_all()  # what was told while nobody listened
+            self._pass_on(None)
             async for told in link.notifies():
+                self._pass_on(told.payload)
                 job_id = told.payload.partition(":")[0]
                 for event in self._waiting.get(job_id, ()):
                     event.set()
+
+    def _pass_on(self, payload: str | None) -> None:
+        for listener in self._listeners:
+            listener(payload)
 
     def _wake_all(self) -> None:
         for events in self._waiting.values():

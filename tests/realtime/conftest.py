@@ -1,0 +1,76 @@
+"""One API with users of Supabase, two owners, and the npm packages of the real JavaScript client."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+from pydantic import SecretStr
+
+from shared.domain.ids import OwnerId
+from shared.settings import Settings
+from shared.toolbox import Toolbox
+from tests.realtime.harness import CLIENT, DENO, SECRET, SUPABASE, Api, JsClient, Told, deno_environment, running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_logs() -> None:
+    """As in production: an exception is a text. structlog's default paints it with every local, for seconds."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            structlog.stdlib.render_to_log_kwargs,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """With users of Supabase, whose tokens end when they say."""
+    own = {"supabase_url": SUPABASE, "supabase_jwt_secret": SecretStr(SECRET), "jwt_leeway_s": 0.0}
+    return settings.model_copy(update=own)
+
+
+@pytest.fixture
+def api(toolbox: Toolbox) -> Iterator[Api]:
+    with running(toolbox) as served:
+        yield served
+
+
+@pytest.fixture
+def key(toolbox: Toolbox, owner: OwnerId) -> str:
+    return toolbox.ledger.create_api_key(owner, "realtime")
+
+
+@pytest.fixture
+def new_job(toolbox: Toolbox, owner: OwnerId) -> Callable[..., Told]:
+    """The owner's, unless it says whose."""
+    return lambda **more: Told(toolbox, **({"owner": owner} | more))
+
+
+@pytest.fixture(scope="session")
+def _npm() -> None:
+    """The locked packages are in Deno's cache; after this no test needs the network."""
+    command = [DENO, "install", "--frozen"]
+    ran = subprocess.run(
+        command, cwd=CLIENT, env=deno_environment(), capture_output=True, text=True, timeout=240, check=False
+    )
+    if ran.returncode and "registry.npmjs.org" in ran.stderr and "error sending request" in ran.stderr:
+        pytest.skip("the npm registry does not answer, and supabase-js is not in Deno's cache: run this with network")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.fixture
+def js(_npm: None) -> Iterator[Callable[..., JsClient]]:
+    started: list[JsClient] = []
+
+    def start(*arguments: Any, **more: Any) -> JsClient:
+        started.append(JsClient.start(*arguments, **more))
+        return started[-1]
+
+    yield start
+    for client in started:
+        client.stop()
