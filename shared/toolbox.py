@@ -10,6 +10,7 @@ from shared.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from shared.guard.tokens import Tokens
+    from shared.ports.emotion import EmotionModel
     from shared.ports.flow import Doorbell
     from shared.ports.language import LanguageModel
     from shared.ports.media import Fetcher, MediaTool
@@ -144,6 +145,15 @@ class Toolbox:
         from shared.adapters.diarization.embedding import CampplusEmbedder
 
         return CampplusEmbedder(self.settings)
+
+    @cached_property
+    def emotion_model(self) -> "EmotionModel | None":
+        """None: arousal is measured from the voice by our own means, valence from words."""
+        if self.settings.emotion_model is None:
+            return None
+        from shared.adapters.emotion_onnx import OnnxEmotion
+
+        return OnnxEmotion(self.settings)  # not watched: a hundred short questions a job are no spans
 
     @cached_property
     def synthesizer(self) -> "Synthesizer":

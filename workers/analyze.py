@@ -1,11 +1,16 @@
 """Celery task: attribute the words, measure the conversation, judge it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
 
 from pipelines.insight.model.budget import Limits
 from pipelines.insight.model.coach import coach, coach_parameters
+from pipelines.insight.sound import Listening
 from pipelines.stages.analyze import analyze, analyze_parameters
+from shared.adapters.recordings import opened_recording
 from shared.domain.audio import PreparedAudio
+from shared.domain.errors import NotFound
 from shared.domain.job import Job, Stage
 from shared.domain.transcript import Diarization, Transcription
 from shared.settings import Settings
@@ -22,15 +27,17 @@ THINKING_ROOM = 4_000  # tokens of an answer for a model that decides itself how
 def _run(context: StageContext) -> StageOutput:
     prepared = context.read(Stage.PREPROCESS, PreparedAudio)
     diarization = next(iter(context.read_all(Stage.DIARIZE, Diarization)), None)
-    measured = analyze(
-        options=context.job.options,
-        prepared=prepared,
-        transcriptions=context.read_all(Stage.TRANSCRIBE, Transcription),
-        diarization=diarization,
-        said=said_of_speakers(context.parameters),
-        voices=voices_known(context.parameters),
-        terms=terms_known(context.parameters),
-    )
+    with _listening(context, prepared) as listening:
+        measured = analyze(
+            options=context.job.options,
+            prepared=prepared,
+            transcriptions=context.read_all(Stage.TRANSCRIBE, Transcription),
+            diarization=diarization,
+            said=said_of_speakers(context.parameters),
+            voices=voices_known(context.parameters),
+            terms=terms_known(context.parameters),
+            listening=listening,
+        )
     measured = remembered(context, measured, diarization)
     coached = coach(
         measured,
@@ -40,7 +47,20 @@ def _run(context: StageContext) -> StageOutput:
         duration_s=prepared.duration_s,
         last_try=context.attempt >= max_attempts(context.tools.settings)[Stage.ANALYZE],
     )
-    return StageOutput(coached.analysis, warnings=coached.analysis.warnings, lasting=coached.lasting)
+    lasting = coached.lasting and listening is not None
+    return StageOutput(coached.analysis, warnings=coached.analysis.warnings, lasting=lasting)
+
+
+@contextmanager
+def _listening(context: StageContext, prepared: PreparedAudio) -> Iterator[Listening | None]:
+    """None where the recording is kept no longer: a corrected speaker is still measured by what was said and when."""
+    try:
+        audio = context.file(Stage.PREPROCESS, prepared.mix.file)
+    except NotFound:
+        yield None
+        return
+    with opened_recording(audio) as recording:
+        yield Listening(recording, context.tools.emotion_model, context.tick)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -55,7 +75,9 @@ def _limits(settings: Settings) -> Limits:
 
 def _parameters(job: Job, tools: Toolbox) -> Mapping[str, object]:
     own = {**analyze_parameters(job.options), **speaker_parameters(job, tools)}
-    return {**own, "language_model": coach_parameters(tools.language_model)}
+    emotion = tools.emotion_model
+    heard_by = {} if emotion is None else {"emotion": asdict(emotion.provenance)}
+    return {**own, **heard_by, "language_model": coach_parameters(tools.language_model)}
 
 
 WORK = StageWork(_run, _parameters)

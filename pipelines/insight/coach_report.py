@@ -7,10 +7,13 @@ from pipelines.insight.catalogue import Catalogue
 from pipelines.insight.coaching import Assessment, assess, pair_of
 from pipelines.insight.conversation import Conversation
 from pipelines.insight.diagnosis import diagnose
+from pipelines.insight.emotion.analysis import Emotions
 from pipelines.insight.events import conversation_events, silence_events
 from pipelines.insight.metrics import measure_metrics, metrics_without_speakers
-from pipelines.insight.not_measured import reasons
+from pipelines.insight.not_measured import reasons, reasons_of_feeling
 from pipelines.insight.prescriptions import prescribe
+from pipelines.insight.prosody.summary import prosody_of
+from pipelines.insight.sound import UNHEARD, Sound
 from pipelines.insight.summary import action_items, summarise
 from shared.domain.ids import SpeakerId
 from shared.domain.insight import (
@@ -22,10 +25,10 @@ from shared.domain.insight import (
     Skill,
     Speaker,
     SpeakerAnalysis,
+    SpeakerProsody,
 )
 
 SKILLS = ("listening", "questioning", "empathy", "feedback")
-# Emotion is not read off words or voice yet: an invented split would be worse than none.
 NO_EMOTION = EmotionAnalysis(coach=None, client=None, timeline=())
 
 
@@ -35,14 +38,22 @@ class Insight:
     report: Report
     not_measured: tuple[NotMeasured, ...]
     dropped_quotes: int = 0
+    prosody: dict[SpeakerId, SpeakerProsody] | None = None
 
 
-def insight_of_conversation(conversation: Conversation, speakers: tuple[Speaker, ...], texts: Catalogue) -> Insight:
+def insight_of_conversation(
+    conversation: Conversation, speakers: tuple[Speaker, ...], texts: Catalogue, sound: Sound = UNHEARD
+) -> Insight:
     metrics = measure_metrics(conversation, speakers)
     assessment = assess(pair_of(conversation, speakers), texts)
-    report = _report(conversation, speakers, metrics, assessment, texts)
-    why = reasons(metrics, speakers, assessment.missing, texts)
-    return Insight(metrics, report, why, assessment.dropped_quotes)
+    emotion = Emotions(conversation, sound.voices, sound.judged).analysis(speakers)
+    prosody = None if sound.voices is None else prosody_of(conversation, sound.voices)
+    report = _report(conversation, speakers, metrics, assessment, emotion, texts)
+    why = (
+        *reasons(metrics, speakers, assessment.missing, texts),
+        *reasons_of_feeling(emotion, prosody, speakers, texts),
+    )
+    return Insight(metrics, report, why, assessment.dropped_quotes, prosody)
 
 
 def _report(
@@ -50,6 +61,7 @@ def _report(
     speakers: tuple[Speaker, ...],
     metrics: Metrics,
     assessment: Assessment,
+    emotion: EmotionAnalysis,
     texts: Catalogue,
 ) -> Report:
     names: Mapping[SpeakerId | None, str] = texts.speakers(speakers)
@@ -57,7 +69,7 @@ def _report(
     return Report(
         speaker_analysis=_speaker_analysis(metrics),
         coaching_skills=assessment.skills,
-        emotion_analysis=NO_EMOTION,
+        emotion_analysis=emotion,
         conversation_events=conversation_events(conversation, metrics.reflective_silences, names, texts),
         diagnosis=diagnose(assessment, texts),
         prescriptions=prescribe(conversation, assessment, texts),
@@ -80,7 +92,11 @@ def insight_without_speakers(conversation: Conversation, reason: str, texts: Cat
         summary=texts.text(f"summary.{reason}"),
         action_items=action_items(conversation, ()),
     )
-    return Insight(metrics, report, reasons(metrics, (), dict.fromkeys(SKILLS, reason), texts, whole=reason))
+    why = (
+        *reasons(metrics, (), dict.fromkeys(SKILLS, reason), texts, whole=reason),
+        *reasons_of_feeling(NO_EMOTION, None, (), texts, whole=reason),
+    )
+    return Insight(metrics, report, why)
 
 
 def _speaker_analysis(metrics: Metrics) -> SpeakerAnalysis:

@@ -5,13 +5,18 @@ from dataclasses import fields
 
 from pipelines.insight.catalogue import Catalogue
 from pipelines.insight.coaching import NO_ROLES, NO_RULES
-from shared.domain.insight import Metrics, NotMeasured, Role, Speaker
+from pipelines.insight.emotion.analysis import WORDS
+from shared.domain.ids import SpeakerId
+from shared.domain.insight import EmotionAnalysis, Metrics, NotMeasured, Role, Speaker, SpeakerProsody
 
 NO_SPEECH = "no_speech"
 NO_SPEAKERS = "speakers_not_separated"
 SINGLE_SPEAKER = "single_speaker"
 NO_EXCHANGE = "no_exchange"
-NOT_ANALYSED = "not_analysed"
+TOO_FEW_WORDS = "too_few_words"
+NO_FEELING_WORDS = "language_without_lexicon"
+NOT_HEARD = "sound_not_heard"
+TOO_LITTLE_VOICE = "too_little_voice"
 
 _NEEDS_ROLES = ("coach_speaking_ratio", "client_speaking_ratio", "patience_s", "think_time_s")
 _ALSO_IN_REPORT = ("coach_speaking_ratio", "client_speaking_ratio", "gini_coefficient")
@@ -30,8 +35,6 @@ def reasons(
         *_of_words(metrics),
         *((f"report.coaching_skills.{skill}.score", whole or code) for skill, code in missing_skills.items()),
         *((("report.diagnosis", whole or next(iter(missing_skills.values()))),) if missing_skills else ()),
-        ("report.emotion_analysis.coach", whole or NOT_ANALYSED),
-        ("report.emotion_analysis.client", whole or NOT_ANALYSED),
     ]
     return tuple(NotMeasured(path, code, texts.text(f"reason.{code}")) for path, code in found)
 
@@ -58,3 +61,30 @@ def _of_words(metrics: Metrics) -> Iterator[tuple[str, str]]:
     for name in ("open_questions", "fillers"):
         if any(getattr(own, name) is None for own in (metrics.per_speaker or {}).values()):
             yield f"metrics.per_speaker.*.{name}", NO_RULES
+
+
+def reasons_of_feeling(
+    emotion: EmotionAnalysis,
+    prosody: Mapping[SpeakerId, SpeakerProsody] | None,
+    speakers: Sequence[Speaker],
+    texts: Catalogue,
+    whole: str | None = None,
+) -> tuple[NotMeasured, ...]:
+    """For what is null of emotion and of the voice."""
+    found = [
+        (f"report.emotion_analysis.{role}", whole or _why_no_shares(role, emotion, speakers))
+        for role in (Role.COACH, Role.CLIENT)
+        if getattr(emotion, role) is None
+    ]
+    if prosody is None:
+        found.append(("prosody", whole or NOT_HEARD))
+    else:
+        unheard = [speaker.id for speaker in speakers if speaker.id not in prosody]
+        found += [(f"prosody.{speaker}", TOO_LITTLE_VOICE) for speaker in unheard]
+    return tuple(NotMeasured(path, code, texts.text(f"reason.{code}")) for path, code in found)
+
+
+def _why_no_shares(role: Role, emotion: EmotionAnalysis, speakers: Sequence[Speaker]) -> str:
+    if WORDS not in emotion.sources:
+        return NO_FEELING_WORDS
+    return TOO_FEW_WORDS if role in {speaker.role for speaker in speakers} else NO_ROLES

@@ -1,14 +1,17 @@
 """Analyze: words and turns in; a transcript with speakers, exact metrics and a rule-based coaching report out. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 
 from pipelines.insight import floor
 from pipelines.insight.catalogue import Catalogue, catalogue, report_language
 from pipelines.insight.coach_report import Insight, insight_of_conversation, insight_without_speakers
 from pipelines.insight.coaching import RULES_VERSION
 from pipelines.insight.conversation import Conversation
+from pipelines.insight.emotion.analysis import WINDOW_MS as EMOTION_WINDOW_MS
 from pipelines.insight.not_measured import NO_SPEAKERS, NO_SPEECH
 from pipelines.insight.roles import Hints, contradicted, roles_from
+from pipelines.insight.sound import UNHEARD, Listening, sound_of
 from pipelines.insight.timeline import NOBODY, REFLECTIVE_MS, STEP_MS, WINDOW_MS
 from pipelines.insight.voices import MATCHING, match_voices
 from pipelines.text.attribution import attribute, speakers_of_channels, turns_of_channels
@@ -22,6 +25,7 @@ from shared.domain.insight import Analysis, Speaker, Transcript
 from shared.domain.job import JobOptions, JobWarning, Stage
 from shared.domain.speakers import NOTHING_SAID, KnownVoice, SpeakerChange
 from shared.domain.transcript import Diarization, Provenance, SpeakerTurn, Transcription
+from shared.ports.emotion import EmotionModel
 
 NO_SPEECH_WARNING = JobWarning("no_speech", "No speech was found in the recording", Stage.ANALYZE)
 NO_SPEAKERS_WARNING = JobWarning(
@@ -48,6 +52,7 @@ RULES_PROVENANCE = Provenance(
         "window_step_ms": STEP_MS,
         "voice_matching": dict(MATCHING),
         "text": TEXT_RULES,
+        "emotion": {"valence": "words", "arousal": "voice", "window_ms": EMOTION_WINDOW_MS},
     },
 )
 
@@ -63,7 +68,7 @@ def analyze_parameters(options: JobOptions) -> dict[str, object]:
     }
 
 
-def analyze(
+def analyze(  # noqa: PLR0913 all named; each is one thing that the stage is told
     *,
     options: JobOptions,
     prepared: PreparedAudio,
@@ -72,10 +77,12 @@ def analyze(
     said: SpeakerChange = NOTHING_SAID,
     voices: Sequence[KnownVoice] = (),
     terms: Sequence[Term] = (),
+    listening: Listening | None = None,
 ) -> Analysis:
     """`diarization` None: it failed; where channels carry one person each, their voice activity stands in.
 
     `said`: what people corrected of the speakers. `voices`: those that the owner has enrolled. `terms`: their glossary.
+    `listening` None: the recording is kept no longer, so how the voices sound is not measured, and the result says so.
     """
     language = _language(options, prepared, transcriptions)
     channels = speakers_of_channels(prepared, diarization.turns if diarization else turns_of_channels(prepared))
@@ -93,8 +100,17 @@ def analyze(
     hints = Hints(options.roles, channels, said, match_voices(diarization, voices))
     speakers = roles_from(conversation, hints)
     warnings = (ROLES_DIFFER_WARNING,) if contradicted(conversation, hints) else ()
-    insight = insight_of_conversation(conversation, speakers, texts)
-    return _analysis(transcript, insight, texts, language=language, speakers=speakers, turns=turns, warnings=warnings)
+    sound = sound_of(listening, conversation) if listening else UNHEARD
+    insight = insight_of_conversation(conversation, speakers, texts, sound)
+    found = _analysis(transcript, insight, texts, language=language, speakers=speakers, turns=turns, warnings=warnings)
+    return _naming(found, listening.model) if listening and listening.model else found
+
+
+def _naming(analysis: Analysis, emotion: EmotionModel) -> Analysis:
+    """With the model of emotion in the provenance of what it had a part in."""
+    rules = analysis.provenance
+    parameters = {**rules.parameters, "emotion": asdict(emotion.provenance)}
+    return replace(analysis, provenance=replace(rules, parameters=parameters))
 
 
 def _language(
@@ -141,6 +157,7 @@ def _analysis(
         not_measured=insight.not_measured,
         warnings=(*warnings, *_dropped(insight)),
         provenance=RULES_PROVENANCE,
+        prosody=insight.prosody,
     )
 
 

@@ -106,6 +106,7 @@ def _document(
         not_measured=analysis.not_measured,
         provenance={stage: provenance[stage] for stage in Stage if stage in provenance},
         timings=_timings(known),
+        prosody=analysis.prosody,
     )
 
 

@@ -56,3 +56,8 @@ def _converter(name: str) -> Callable[[str], str]:
 
     convert: Callable[[str], str] = OpenCC(name).convert
     return convert
+
+
+def in_simplified(text: str) -> str:
+    """For looking words up in a list of one script."""
+    return _converter("t2s")(text)

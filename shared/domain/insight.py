@@ -168,10 +168,42 @@ class EmotionShares:
 
 @dataclass(frozen=True, slots=True)
 class EmotionPoint:
+    """One window of one speaker. `shares` and `valence` are of words, `arousal` of the voice, against their own usual.
+
+    With a model of emotion both come from the voice. None where the window does not hold enough to tell.
+    """
+
     start_s: float
     end_s: float
     speaker: SpeakerId
-    shares: EmotionShares
+    shares: EmotionShares | None
+    valence: float | None = None  # -1 unpleasant .. 1 pleasant
+    arousal: float | None = None  # -1 calmer .. 1 more stirred than this speaker's usual
+    confidence: float | None = None  # 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerEmotion:
+    """One speaker over the whole conversation. Percentages are of the time of the sentences heard."""
+
+    shares: EmotionShares | None
+    valence: float | None
+    confidence: float | None  # of both
+    sentences: int
+    with_feeling: int  # sentences in which a word of the lexicon was found
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionTurn:
+    """Where the feeling turns: `kind` is brightens, darkens, stirs or calms."""
+
+    time: float  # seconds, as in events
+    speaker: SpeakerId
+    kind: str
+    before: float
+    after: float
+    segment_id: str | None
+    quote: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +211,29 @@ class EmotionAnalysis:
     coach: EmotionShares | None
     client: EmotionShares | None
     timeline: tuple[EmotionPoint, ...]
+    per_speaker: dict[SpeakerId, SpeakerEmotion] = field(default_factory=dict)
+    turns: tuple[EmotionTurn, ...] = ()
+    sources: tuple[str, ...] = ()  # what it was read from: words, voice, model
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerProsody:
+    """How one speaker sounds while nobody else speaks. Definitions: docs/metrics.md."""
+
+    measured_s: float  # own speech that was listened to
+    voiced_share: float
+    pitch_median_hz: float
+    pitch_low_hz: float  # 10th percentile
+    pitch_high_hz: float  # 90th percentile
+    pitch_range_semitones: float
+    level_median_db: float  # of full scale
+    level_range_db: float
+    pauses: int
+    pauses_per_minute: float
+    pause_median_s: float | None
+    jitter: float | None  # a share: 0.01 is 1 %
+    shimmer: float | None
+    harmonics_to_noise_db: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,3 +372,4 @@ class Analysis:
     not_measured: tuple[NotMeasured, ...]
     warnings: tuple[JobWarning, ...]
     provenance: Provenance
+    prosody: dict[SpeakerId, SpeakerProsody] | None = None  # None: the sound was not listened to, or nobody spoke

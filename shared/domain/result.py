@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Literal
 
 from shared.domain.audio import LanguageGuess
-from shared.domain.ids import JobId
-from shared.domain.insight import Metrics, NotMeasured, Report, Speaker, Transcript
+from shared.domain.ids import JobId, SpeakerId
+from shared.domain.insight import Metrics, NotMeasured, Report, Speaker, SpeakerProsody, Transcript
 from shared.domain.job import JobStatus, JobWarning, Stage
 from shared.domain.transcript import Provenance, SpeakerTurn
 
@@ -55,3 +55,4 @@ class ResultDocument:
     not_measured: tuple[NotMeasured, ...]
     provenance: dict[Stage, Provenance]
     timings: dict[Stage, StageTiming]
+    prosody: dict[SpeakerId, SpeakerProsody] | None = None  # None in documents made before it was measured too

@@ -150,7 +150,9 @@ def test_every_null_metric_has_a_reason() -> None:
         missing = {f"metrics.{n}" for n in analysis.metrics.__slots__ if getattr(analysis.metrics, n) is None}
         assert missing <= said
         assert (analysis.report.diagnosis is None) == ("report.diagnosis" in said)
-        assert "report.emotion_analysis.coach" in said
+        emotion = analysis.report.emotion_analysis
+        assert (emotion.coach is None) == ("report.emotion_analysis.coach" in said)
+        assert (analysis.prosody is None) == ("prosody" in said)
 
 
 @pytest.mark.parametrize(

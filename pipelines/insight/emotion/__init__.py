@@ -1,0 +1,1 @@
+"""How it felt: pleasant or unpleasant by words, calm or stirred by voice, each against its own scale."""

@@ -1,0 +1,1 @@
+"""How each speaker sounds: pitch, loudness, pauses and the evenness of the voice, from the recording itself."""
