@@ -5,6 +5,7 @@ import argparse
 import uvicorn
 
 from api.head import PatientHttp
+from api.live.patience import MOST_BYTES, PatientWebSockets
 from shared.observe.counting import count_together
 
 DRAIN_S = 20  # running uploads may end; event streams are told to come back at once
@@ -24,6 +25,9 @@ def main() -> None:
         port=chosen.port,
         workers=chosen.workers,
         http=PatientHttp,
+        ws=PatientWebSockets,
+        ws_max_size=MOST_BYTES,
+        ws_per_message_deflate=False,  # frames are small, and a compressor of its own costs each socket 64 kB
         log_config=None,  # ours, set by create_app
         access_log=False,  # the observing middleware writes one line a request, without addresses
         server_header=False,

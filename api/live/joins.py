@@ -18,7 +18,7 @@ from shared.store import keys
 from shared.store.feed import FeedRow, ProgressFeed
 
 MOST_CHANNELS = 100  # of one socket, as hosted Realtime
-MOST_JOINS, JOINS_S = 20, 10.0  # a page joins a few channels at once, and again after each reconnect
+MOST_JOINS, JOINS_S = MOST_CHANNELS, 10.0  # who comes back joins all of their channels at once
 REPLAYED_ROWS = 1_000  # of a job or a session: the latest
 LATELY_S = 120.0  # for who names neither: what went on within two minutes, longer than clients take to come back
 ONLY_ROWS = "This channel carries postgres_changes of job_progress; broadcast and presence are not offered here"

@@ -19,6 +19,7 @@ import jwt
 import uvicorn
 
 from api.app import create_app
+from api.live.patience import PatientWebSockets
 from cli.servers.ports import free_ports
 from shared.domain.ids import OwnerId
 from shared.domain.job import JobOptions, ProgressStatus, Source, SourceKind, Stage
@@ -81,7 +82,9 @@ class Api:
 def running(toolbox: Toolbox) -> Iterator[Api]:
     (port,) = free_ports(1)
     api = Api(toolbox, port, create_app(toolbox))
-    config = uvicorn.Config(api.app, host="127.0.0.1", port=port, log_config=None, access_log=False)
+    config = uvicorn.Config(
+        api.app, host="127.0.0.1", port=port, log_config=None, access_log=False, ws=PatientWebSockets
+    )
     api.server = server = uvicorn.Server(config)
 
     async def serve() -> None:
