@@ -1,7 +1,6 @@
 """Celery task: attribute the words, measure the conversation, judge it."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from pipelines.insight.model.budget import Limits
@@ -10,7 +9,8 @@ from pipelines.insight.sound import Listening
 from pipelines.stages.analyze import analyze, analyze_parameters
 from shared.adapters.recordings import opened_recording
 from shared.domain.audio import PreparedAudio
-from shared.domain.errors import NotFound
+from shared.domain.errors import NotAudio, NotFound
+from shared.domain.insight import Analysis
 from shared.domain.job import Job, Stage
 from shared.domain.transcript import Diarization, Transcription
 from shared.settings import Settings
@@ -27,17 +27,13 @@ THINKING_ROOM = 4_000  # tokens of an answer for a model that decides itself how
 def _run(context: StageContext) -> StageOutput:
     prepared = context.read(Stage.PREPROCESS, PreparedAudio)
     diarization = next(iter(context.read_all(Stage.DIARIZE, Diarization)), None)
-    with _listening(context, prepared) as listening:
-        measured = analyze(
-            options=context.job.options,
-            prepared=prepared,
-            transcriptions=context.read_all(Stage.TRANSCRIBE, Transcription),
-            diarization=diarization,
-            said=said_of_speakers(context.parameters),
-            voices=voices_known(context.parameters),
-            terms=terms_known(context.parameters),
-            listening=listening,
-        )
+    try:
+        with opened_recording(context.file(Stage.PREPROCESS, prepared.mix.file)) as recording:
+            listening = Listening(recording, context.tools.emotion_model, context.tick)
+            measured = _measured(context, prepared, diarization, listening)
+    except (NotFound, NotAudio):
+        # Kept no longer, or damaged: what was said and when still makes a report, and it says what is missing.
+        measured = _measured(context, prepared, diarization, None)
     measured = remembered(context, measured, diarization)
     coached = coach(
         measured,
@@ -47,20 +43,22 @@ def _run(context: StageContext) -> StageOutput:
         duration_s=prepared.duration_s,
         last_try=context.attempt >= max_attempts(context.tools.settings)[Stage.ANALYZE],
     )
-    lasting = coached.lasting and listening is not None
-    return StageOutput(coached.analysis, warnings=coached.analysis.warnings, lasting=lasting)
+    return StageOutput(coached.analysis, warnings=coached.analysis.warnings, lasting=coached.lasting)
 
 
-@contextmanager
-def _listening(context: StageContext, prepared: PreparedAudio) -> Iterator[Listening | None]:
-    """None where the recording is kept no longer: a corrected speaker is still measured by what was said and when."""
-    try:
-        audio = context.file(Stage.PREPROCESS, prepared.mix.file)
-    except NotFound:
-        yield None
-        return
-    with opened_recording(audio) as recording:
-        yield Listening(recording, context.tools.emotion_model, context.tick)
+def _measured(
+    context: StageContext, prepared: PreparedAudio, diarization: Diarization | None, listening: Listening | None
+) -> Analysis:
+    return analyze(
+        options=context.job.options,
+        prepared=prepared,
+        transcriptions=context.read_all(Stage.TRANSCRIBE, Transcription),
+        diarization=diarization,
+        said=said_of_speakers(context.parameters),
+        voices=voices_known(context.parameters),
+        terms=terms_known(context.parameters),
+        listening=listening,
+    )
 
 
 def _limits(settings: Settings) -> Limits:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from pipelines.text.labels import clock
 from shared.domain.ids import SpeakerId
-from shared.domain.insight import EventType
+from shared.domain.insight import EmotionPoint, EventType
 from shared.domain.result import ResultDocument
 
 WIDTH = 1000.0
 ROW_HEIGHT, ROW_GAP = 26.0, 12.0
 SHARES_HEIGHT = 160.0
+FEELING_HEIGHT = 60.0  # of one speaker; nothing felt is in the middle
 LEAST_MARK = 1.0  # a short "yes" in an hour would be thinner than a pixel
 TICK_STEPS_S = (5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600)
 MOST_TICKS = 10
@@ -37,6 +38,16 @@ class TurnChart:
     rows: tuple[Row, ...]
     ticks: tuple[Tick, ...]
     interruptions: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeelingRow:
+    """One speaker's course: paths of pleasant and unpleasant words, and the voice as a line."""
+
+    speaker: SpeakerId
+    pleasant: str
+    unpleasant: str
+    voice: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,3 +114,34 @@ def _outline(xs: Sequence[float], low: Sequence[float], high: Sequence[float]) -
     there = [f"{x:.1f},{(1 - y) * SHARES_HEIGHT:.1f}" for x, y in zip(xs, high, strict=True)]
     back = [f"{x:.1f},{(1 - y) * SHARES_HEIGHT:.1f}" for x, y in zip(xs, low, strict=True)]
     return " ".join([*there, *reversed(back)])
+
+
+def feeling_rows(document: ResultDocument) -> list[FeelingRow]:
+    """Empty where fewer than two windows tell anything: there is no course to show."""
+    points = document.report.emotion_analysis.timeline
+    if len(points) < 2:
+        return []
+    scale = WIDTH / document.audio.duration_s
+    return [_feeling_row(s.id, [p for p in points if p.speaker == s.id], scale) for s in document.speakers]
+
+
+def _feeling_row(speaker: SpeakerId, points: Sequence[EmotionPoint], scale: float) -> FeelingRow:
+    felt = [(point, point.valence) for point in points if point.valence]
+    line = [(point, point.arousal) for point in points if point.arousal is not None]
+    middles = (((p.start_s + p.end_s) / 2 * scale, _height(value)) for p, value in line)
+    return FeelingRow(
+        speaker,
+        "".join(_pillar(point, value, scale) for point, value in felt if value > 0),
+        "".join(_pillar(point, value, scale) for point, value in felt if value < 0),
+        " ".join(f"{x:.1f},{y:.1f}" for x, y in middles) if len(line) > 1 else "",
+    )
+
+
+def _pillar(point: EmotionPoint, value: float, scale: float) -> str:
+    x, width = point.start_s * scale, (point.end_s - point.start_s) * scale
+    middle, end = FEELING_HEIGHT / 2, _height(value)
+    return f"M{x:.1f} {middle:g}h{width:.1f}V{end:.1f}h{-width:.1f}z"
+
+
+def _height(value: float) -> float:
+    return FEELING_HEIGHT / 2 * (1 - value)

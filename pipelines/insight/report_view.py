@@ -7,6 +7,7 @@ from functools import cached_property
 
 from pipelines.insight.catalogue import Catalogue, catalogue
 from pipelines.insight.charts import ShareChart, TurnChart, share_chart, turn_chart
+from pipelines.insight.feeling_view import FeelingView
 from pipelines.text.exports import paragraph_text, paragraphs
 from pipelines.text.labels import clock, speaker_names
 from shared.domain.ids import SpeakerId
@@ -133,14 +134,19 @@ class ReportView:
             markers=[(self.at(m.start_s), m.marker, m.meaning, m.quote) for m in codes.markers],
         )
 
-    def metrics(self) -> list[tuple[str, str]]:
+    @cached_property
+    def feeling(self) -> FeelingView:
+        return FeelingView(self.document, self.texts, self.names)
+
+    def metrics(self) -> list[tuple[str, str, str]]:
+        """Key of the definition, label, figure."""
         metrics = self.document.metrics
         shown: dict[str, str | None] = {name: self._ratio(getattr(metrics, name)) for name in _RATIOS}
         shown |= {name: self._seconds(getattr(metrics, name)) for name in _SECONDS}
         shown["gini_coefficient"] = _number(metrics.gini_coefficient, 3)
         shown["interactivity_per_hour"] = _number(metrics.interactivity_per_hour, 0)
         shown["reflective_silences"] = str(len(metrics.reflective_silences))
-        return [(self.texts.text(f"metric.{name}"), value) for name, value in shown.items() if value is not None]
+        return [(name, self.texts.text(f"metric.{name}"), value) for name, value in shown.items() if value is not None]
 
     def _ratio(self, value: float | None) -> str | None:
         return None if value is None else self.texts.percent(value)
@@ -148,11 +154,12 @@ class ReportView:
     def _seconds(self, value: float | None) -> str | None:
         return None if value is None else self.texts.seconds(value)
 
-    def speaker_columns(self) -> list[str]:
+    def speaker_columns(self) -> list[tuple[str, str]]:
+        """Key of the definition and label."""
         unit = self.document.metrics.word_unit
         keys = ["speaker", "speaking", "share", "turns", str(unit), f"{unit}_pace", "longest"]
         keys += ["questions", "fillers", "backchannels", "interruptions"]
-        return [self.texts.text(f"column.{key}") for key in keys]
+        return [(key, self.texts.text(f"column.{key}")) for key in keys]
 
     def speaker_rows(self) -> list[tuple[SpeakerId, list[str]]]:
         own = self.document.metrics.per_speaker or {}
