@@ -65,7 +65,8 @@ def test_a_token_that_ends_closes_the_channel(api: Api, new_job: NewJob, js: Js)
     assert client.seen.versions("job", job.job_id) == [1]
 
 
-def test_the_documents_example_runs(api: Api, key: str, new_job: NewJob, _npm: None, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("_npm")
+def test_the_documents_example_runs(api: Api, key: str, new_job: NewJob, tmp_path: Path) -> None:
     """The lines in docs/realtime.md, as they stand there, print each row of a job."""
     job = new_job()
     code = re.search(r"```js\n(.*?)```", (ROOT / "docs/realtime.md").read_text(), re.DOTALL)
@@ -85,7 +86,8 @@ def test_the_documents_example_runs(api: Api, key: str, new_job: NewJob, _npm: N
             process.kill()
 
 
-def test_the_client_is_formatted_and_from_npm_alone(_npm: None) -> None:
+@pytest.mark.usefixtures("_npm")
+def test_the_client_is_formatted_and_from_npm_alone() -> None:
     """Types, lint and layout are as Deno wants them; the lock holds hashes and no addresses."""
     for words in ("check follow.ts", "lint", "fmt --check"):
         ran = subprocess.run(
