@@ -17,7 +17,7 @@ from pipelines.insight.quotes import check_quotes, example_of
 from pipelines.insight.roles import speakers_with
 from shared.domain.insight import CoachingSkills, Example, Role, Skill, Speaker
 
-RULES_VERSION = "2"  # raise it with any change of a rule, a range or a lexicon: it is part of the cache key
+RULES_VERSION = "3"  # raise it with any change of a rule, a range or a lexicon: it is part of the cache key
 LEAST_TURNS = 3  # of each: fewer show no habit
 LEAST_SPEECH_MS = 45_000  # about the shortest exchange that holds three turns of each
 FULL_EVIDENCE_MS = 20 * 60_000  # from here on length adds no confidence

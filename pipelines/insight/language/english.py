@@ -12,6 +12,7 @@ _SUBJECT = r"(?:i|you|he|she|it|we|they|there|that|this|anyone|anybody|anything|
 # "do it again" and "have a go" are requests: `do` and `have` need a person after them.
 _INVERTED = rf"(?:(?:{_NEGATABLE})\s+{_SUBJECT}|(?:do|don't|have|haven't)\s+(?:i|you|we|they))\b"
 _WH_CLAUSE = r"(?:what|how|why|where|when|who|which)(?:'s|'re|'d)?(?:\s+\w+){0,4}?\s+"
+_INVERTED_PLAIN = r"(?:do|did|would|could|will|can|are|is|were|was|have)\b"
 _SHORT_ANSWER = r"many|much|old|long|often|far|soon|big|late|early|frequently"
 _FACT = r"time|day|date|year|month|age|number|size"
 _WEEKDAY = r"(?:mon|tues|wednes|thurs|fri|satur|sun)day"
@@ -24,22 +25,38 @@ ENGLISH = LanguageRules(
         rf"{_LEAD}{_WH_CLAUSE}{_INVERTED}",
         rf"{_LEAD}(?:what|how|why|where|who)(?:'s|\s+is|\s+are|\s+was|\s+were)\s+(?:your|the|it|that|you|there)\b",
         rf"{_LEAD}(?:what|how)\s+(?:else|about)\b",
+        rf"{_LEAD}(?:and\s+)?what\s+(?:was|is|were)\s+(?:going|happening|behind|different|important)\b",
+        rf"{_LEAD}what\s+(?:makes|made|brings|brought|gives|gets|got|keeps|kept|stops|stopped|helps|helped|matters)\b"
+        r"(?!.*\b(?:is|was)\b[^?]*$)",
+        rf"{_LEAD}(?:what|why|how|where|when|who|which)\b[^?]*\b(?:do|did|would|could|will|can|are|were|have|should)\s+you\b",
+        rf"{_LEAD}how\s+(?:come\b|(?:{_SHORT_ANSWER}|important|sure|confident)\b.*\b(?:do|did|is|are|was|were|have)\b)",
+        rf"{_LEAD}if\b.*,\s*(?:what|how|where|who|when)\s+(?:{_INVERTED_PLAIN})",
     ),
     no_question=pattern(
-        r"^(?:right|okay|ok|yeah|yes|really|huh|hm+|mm+|sorry|pardon|no|oh)[.,!?]*$",
+        r"^(?:(?:oh|wow|ah|ok|okay|yeah|yes|no)[,.!\s]+)*(?:right|okay|ok|yeah|yes|really|huh|hm+|mm+|sorry|pardon|no|oh)[.,!?]*$",
         r"^(?:you know(?: what i mean)?|know what i mean)\?$",
+        r"^(?:are|were)\s+you\s+(?:kidding|serious|joking)\b",
+        # "What happened was that he quit": a clause that is the subject of what follows.
+        r"^what\s+(?:\w+\s+){1,4}(?:was|is)\s+(?:that|a|my|the|to)\b[^?]*$",
     ),
     invitation=pattern(
-        rf"{_LEAD}(?:please\s+)?(?:tell\s+me|describe|walk\s+me\s+through|talk\s+me\s+through|say\s+(?:a\s+\w+\s+)?more)\b",
+        rf"{_LEAD}(?:please\s+)?(?:tell\s+me|describe|walk\s+me\s+through|talk\s+me\s+through|"
+        r"help\s+me\s+(?:to\s+)?understand|give\s+me\s+an?\s+example|talk\s+to\s+me\s+about|i'd\s+love\s+to\s+hear|say\s+(?:a\s+\w+\s+)?more)\b",
         r"\b(?:can|could|would|will)\s+you\s+(?:please\s+|maybe\s+|just\s+)?"
         r"(?:tell|describe|explain|share|talk|walk|say|elaborate|give\s+me\s+an\s+example)\b",
         r"\bi(?:'m|\s+am)\s+(?:curious|wondering)\s+(?:about|what|how|why)\b",
     ),
-    open=pattern(rf"\bhow\b(?!\s+(?:{_SHORT_ANSWER})\b)", rf"\bwhat\b(?!\s+(?:{_FACT})\b)", r"\bwhy\b"),
+    open=pattern(
+        rf"\bhow\b(?!\s+(?:{_SHORT_ANSWER})\b)",
+        rf"\bwhat\b(?!\s+(?:{_FACT})\b)",
+        r"\bwhy\b",
+        r"\bwhere\s+(?:do|would|did)\s+you\s+(?:want|see|stand|feel)\b",
+    ),
     closed=pattern(
         rf"{_LEAD}{_INVERTED}",
         r"\b(?:right|okay|correct|isn't\s+it|aren't\s+you|don't\s+you|doesn't\s+it|didn't\s+you)\?$",
         r"\bon\s+a\s+scale\b",
+        r"^what(?:'s|\s+is|\s+was)\s+(?:\w+\s+){1,4}called\b",
         r"\bhow\s+are\s+you(?:\s+doing)?(?:\s+today)?\?$",
         r"\bwhat(?:'s|\s+is|\s+was)\s+(?:your|his|her|their|the)\s+(?:\w+\s+)?"
         r"(?:name|age|number|job|address|email|date|time|price)\b",
