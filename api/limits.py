@@ -62,6 +62,9 @@ class RateLimited:
     _known: OrderedDict[str, str] = field(default_factory=OrderedDict)  # digest of a secret -> whose it is
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._open(scope, receive, send)
+            return
         units = weight_of(scope["method"], scope["path"]) if scope["type"] == "http" else 0
         if not units or not self.settings.rate_limit_per_minute:
             await self.app(scope, receive, send)
@@ -72,6 +75,16 @@ class RateLimited:
             await _refuse(verdict, scope, receive, send)
             return
         await self.app(scope, receive, self._answered(scope, digest, verdict, send))
+
+    async def _open(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A socket is counted by its address when it opens: its key stands where only its transport looks."""
+        verdict = await self._take(scope, None, 1) if self.settings.rate_limit_per_minute else None
+        if verdict is None or verdict.allowed:
+            await self.app(scope, receive, send)
+            return
+        headers = [(b"content-type", b"application/json"), (b"retry-after", str(ceil(verdict.wait_s)).encode())]
+        await send({"type": "websocket.http.response.start", "status": 429, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": b'{"error":"Too many requests"}'})
 
     async def _take(self, scope: Scope, digest: str | None, units: int) -> Verdict | None:
         principal = self._known.get(digest) if digest else None

@@ -147,6 +147,11 @@ jobs = Table(
         postgresql_using="hash",
         postgresql_where=text("(source ->> 'kind') <> 'url'"),
     ),
+    Index(
+        "jobs_asked_for_idx",
+        text("(options ->> 'on_behalf_of')"),
+        postgresql_where=text("(options ->> 'on_behalf_of') IS NOT NULL"),
+    ),
     Index("jobs_open_idx", "id", postgresql_where=text("status IN ('queued', 'running')")),
     Index(None, "deduped_from", postgresql_where=text("deduped_from IS NOT NULL")),
     Index("jobs_owner_open_idx", "owner_id", "status", postgresql_where=text("status IN ('queued', 'running')")),

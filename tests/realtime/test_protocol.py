@@ -363,3 +363,30 @@ def test_no_key_is_in_the_servers_own_log(api: Api, key: str, caplog: pytest.Log
     asyncio.run(steps())
     assert "/realtime/v1/websocket" in caplog.text
     assert "apikey" not in caplog.text
+
+
+def test_a_socket_counts_against_its_address(toolbox: Toolbox, owner: OwnerId) -> None:
+    """Who opens sockets to try out keys is stopped like any caller: 429 with the time to wait."""
+    own = {"address_rate_limit_per_minute": 5, "rate_limit_per_minute": 60}
+    small = Toolbox(toolbox.settings.model_copy(update=own))
+
+    async def steps(api: Api) -> None:
+        answers = [await refused(api, "vi_" + "x" * 43) for _ in range(8)]
+        assert {status for status, _ in answers} == {401, 429}
+
+    with running(small) as api:
+        asyncio.run(steps(api))
+    small.close()
+
+
+def test_only_known_names_are_answered(toolbox: Toolbox, owner: OwnerId) -> None:
+    """A page whose own name points here reaches no socket."""
+    own = Toolbox(toolbox.settings.model_copy(update={"allowed_hosts": ("api.example.com",)}))
+    key = toolbox.ledger.create_api_key(owner, "k")
+
+    async def steps(api: Api) -> None:
+        assert (await refused(api, key))[0] == 403
+
+    with running(own) as api:
+        asyncio.run(steps(api))
+    own.close()
