@@ -72,6 +72,19 @@ class Api:
         assert self.loop is not None
         self.loop.call_soon_threadsafe(self._abort)
 
+    async def a_minute_later(self, minutes: int = 1) -> None:
+        """Keys are asked about as if so much time had passed."""
+        assert self.loop is not None
+        for member in list(self.app.state.live.members):
+            asked = member.ask_again(time.time() + 61 * minutes)
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asked, self.loop))
+
+    def look_in(self, seconds: float) -> None:
+        """Sockets are looked at as if so much time had passed."""
+        assert self.loop is not None
+        for member in list(self.app.state.live.members):
+            self.loop.call_soon_threadsafe(member.look, time.time() + seconds)
+
     def _abort(self) -> None:
         assert self.server is not None
         for connection in list(self.server.server_state.connections):

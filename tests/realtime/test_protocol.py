@@ -390,3 +390,44 @@ def test_only_known_names_are_answered(toolbox: Toolbox, owner: OwnerId) -> None
     with running(own) as api:
         asyncio.run(steps(api))
     own.close()
+
+
+def test_a_revoked_key_hears_nothing_more(api: Api, toolbox: Toolbox, owner: OwnerId, new_job: NewJob) -> None:
+    """A minute later at most: the channel is told, and closed; a key that is good is left alone."""
+    made, job = toolbox.ledger.create_key(owner, "k"), new_job()
+
+    async def steps() -> None:
+        async with opened(api, made.secret) as raw:
+            await raw.join(ALL)
+            await raw.hear()
+            await raw.rows(1)
+            await api.a_minute_later()
+            await asyncio.to_thread(job.tell, 1)
+            await raw.rows(1)
+            toolbox.ledger.revoke_key(owner, made.key.id)
+            await api.a_minute_later(2)
+            event, payload = await raw.hear()
+            assert (event, payload["status"]) == ("system", "error")
+            assert await raw.hear() == ("phx_close", {})
+            await asyncio.to_thread(job.tell, 1)
+            await raw.say("phoenix", "heartbeat")
+            assert (await raw.hear())[0] == "phx_reply"
+
+    asyncio.run(steps())
+
+
+def test_the_silent_and_the_empty_are_closed(api: Api, key: str) -> None:
+    """After three heartbeats that did not come, or a minute without a channel."""
+
+    async def steps() -> None:
+        async with opened(api, key) as silent, opened(api, key) as empty:
+            await silent.join(ALL)
+            await empty.say("phoenix", "heartbeat")
+            await empty.hear()
+            api.look_in(live.EMPTY_S + 1)
+            assert await empty.closed() == 1001
+            await silent.say("phoenix", "heartbeat")
+            api.look_in(live.SILENT_S + 1)
+            assert await silent.closed() == 1001
+
+    asyncio.run(steps())
