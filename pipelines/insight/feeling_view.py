@@ -97,7 +97,7 @@ class FeelingView:
         unit = str(self.document.metrics.word_unit)
         keys = [(f"metric.{key}", key) for key in _OF_METRICS]
         keys += [(f"column.{key}", key) for key in (name.format(unit=unit) for name in _OF_SPEAKERS)]
-        keys += [("report.skills", "skills"), *(("report.feeling", key) for key in _OF_FEELING)]
+        keys += [("report.skills", "skills"), *((f"column.{key}", key) for key in _OF_FEELING)]
         keys += [(f"column.{key}", key) for key in VOICE_COLUMNS[1:]]
         return [(key, self.texts.texts[label], self.texts.texts[f"define.{key}"]) for label, key in keys]
 
