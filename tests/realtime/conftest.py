@@ -3,13 +3,15 @@
 import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
 import structlog
 from pydantic import SecretStr
 
+from cli.stack import Stack
 from shared.domain.ids import OwnerId
-from shared.settings import Settings
 from shared.toolbox import Toolbox
 from tests.realtime.harness import CLIENT, DENO, SECRET, SUPABASE, Api, JsClient, Told, deno_environment, running
 
@@ -27,14 +29,26 @@ def _plain_logs() -> None:
     )
 
 
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    """With users of Supabase, whose tokens end when they say."""
-    own = {"supabase_url": SUPABASE, "supabase_jwt_secret": SecretStr(SECRET), "jwt_leeway_s": 0.0}
-    return settings.model_copy(update=own)
+@pytest.fixture(scope="session")
+def toolbox(stack: Stack) -> Iterator[Toolbox]:
+    """One database and one API for these tests: each has owners of its own. Tokens end when they say."""
+    database, redis = stack.settings.database_url, stack.settings.redis_url
+    assert database is not None
+    assert redis is not None
+    with psycopg.connect(database.get_secret_value(), autocommit=True) as link:
+        link.execute("CREATE DATABASE realtime TEMPLATE pristine")
+    own = {"database_url": _other(database, "realtime"), "redis_url": _other(redis, "1002")}
+    users = {"supabase_url": SUPABASE, "supabase_jwt_secret": SecretStr(SECRET), "jwt_leeway_s": 0.0}
+    tools = Toolbox(stack.settings.model_copy(update=own | users))
+    yield tools
+    tools.close()
 
 
-@pytest.fixture
+def _other(url: SecretStr, database: str) -> SecretStr:
+    return SecretStr(urlunsplit(urlsplit(url.get_secret_value())._replace(path=f"/{database}")))
+
+
+@pytest.fixture(scope="session")
 def api(toolbox: Toolbox) -> Iterator[Api]:
     with running(toolbox) as served:
         yield served
