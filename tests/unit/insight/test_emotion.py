@@ -232,3 +232,17 @@ def _heard(listening: Listening) -> Analysis:
         diarization=diarization_of(COACHING),
         listening=listening,
     )
+
+
+@given(st.integers(0, 5_000), st.sampled_from(sorted(SAMPLES)))
+@settings(max_examples=30, deadline=None)
+def test_later_or_called_otherwise_nothing_is_felt_otherwise(shift_s: int, language: str) -> None:
+    """A talk that starts later, with the names of the two exchanged, has the same figures under the other names."""
+    other = {"S1": "S2", "S2": "S1"}
+    moved: list[Line] = [(other[who], a + shift_s, b + shift_s, text) for who, a, b, text in SAMPLES[language]]
+    now = Emotions(conversation_of(SAMPLES[language], language)).analysis(())
+    then = Emotions(conversation_of(moved, language)).analysis(())
+    assert {other[speaker]: own for speaker, own in now.per_speaker.items()} == then.per_speaker
+    assert [(p.shares, p.valence) for p in sorted(now.timeline, key=lambda p: (p.start_s, other[p.speaker]))] == [
+        (p.shares, p.valence) for p in then.timeline
+    ]
