@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     client_address_header: str | None = None  # where a trusted proxy writes the client's address, such as Fly-Client-IP
 
     # ---- the Realtime channel (docs/realtime.md), of one API process
-    realtime_sockets: int = Field(800, ge=1)  # below 100 kB each; 1,024 open files is a common cap, and others want some
+    realtime_sockets: int = Field(800, ge=1)  # below 100 kB each; a common cap is 1,024 open files
     realtime_sockets_per_owner: int = Field(100, ge=1)  # pages of one owner open at once
 
     # ---- what an owner may use, unless their row in owner_limits says otherwise

@@ -72,7 +72,7 @@ def _npm() -> None:
     ran = subprocess.run(
         command, cwd=CLIENT, env=deno_environment(), capture_output=True, text=True, timeout=240, check=False
     )
-    if ran.returncode and "registry.npmjs.org" in ran.stderr and "error sending request" in ran.stderr:
+    if ran.returncode and "error sending request" in ran.stderr:
         pytest.skip("the npm registry does not answer, and supabase-js is not in Deno's cache: run this with network")
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
