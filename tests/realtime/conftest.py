@@ -31,14 +31,21 @@ def _plain_logs() -> None:
 
 @pytest.fixture(scope="session")
 def toolbox(stack: Stack) -> Iterator[Toolbox]:
-    """One database and one API for these tests: each has owners of its own. Tokens end when they say."""
+    """One database and one API for these tests: each has owners of its own. Tokens end when they say, and the one
+    address that all of them come from may open as many sockets as they like.
+    """
     database, redis = stack.settings.database_url, stack.settings.redis_url
     assert database is not None
     assert redis is not None
     with psycopg.connect(database.get_secret_value(), autocommit=True) as link:
         link.execute("CREATE DATABASE realtime TEMPLATE pristine")
     own = {"database_url": _other(database, "realtime"), "redis_url": _other(redis, "1002")}
-    users = {"supabase_url": SUPABASE, "supabase_jwt_secret": SecretStr(SECRET), "jwt_leeway_s": 0.0}
+    users = {
+        "supabase_url": SUPABASE,
+        "supabase_jwt_secret": SecretStr(SECRET),
+        "jwt_leeway_s": 0.0,
+        "rate_limit_per_minute": 0,
+    }
     tools = Toolbox(stack.settings.model_copy(update=own | users))
     yield tools
     tools.close()

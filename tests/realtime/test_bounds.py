@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 
 import pytest
+from pydantic import SecretStr
 
 from api.live import socket as live
 from shared.domain.ids import OwnerId
@@ -80,7 +81,9 @@ def test_no_key_is_in_the_servers_own_log(api: Api, key: str, caplog: pytest.Log
 
 def test_a_socket_counts_against_its_address(toolbox: Toolbox, owner: OwnerId) -> None:
     """Who opens sockets to try out keys is stopped like any caller: 429 with the time to wait."""
-    own = {"address_rate_limit_per_minute": 5, "rate_limit_per_minute": 60}
+    assert toolbox.settings.redis_url is not None
+    elsewhere = SecretStr(toolbox.settings.redis_url.get_secret_value().replace("/1002", "/1003"))
+    own = {"address_rate_limit_per_minute": 5, "rate_limit_per_minute": 60, "redis_url": elsewhere}
     small = Toolbox(toolbox.settings.model_copy(update=own))
 
     async def steps(api: Api) -> None:
