@@ -10,6 +10,8 @@ from cli.servers.process import Recipe
 from cli.stack import Stack
 from shared.domain.job import Stage
 
+# glibc gives each thread a heap of its own, which keeps what was freed: 80 MB more in two transcribers, and no faster.
+FEW_HEAPS = {"MALLOC_ARENA_MAX": "2"}
 WORKER_NICENESS = 5  # the API answers while every core transcribes
 WORKER_GRACE_S = 8.0  # ends what takes a moment; the rest is taken up again at the next start
 LIGHT = (Stage.DOWNLOAD, Stage.PREPROCESS, Stage.ANALYZE, Stage.SYNTHESIZE)
@@ -54,7 +56,7 @@ def workers(transcribe_processes: int, *, watched: bool) -> list[Service]:
 def _worker(name: str, stages: Sequence[Stage], processes: int, *, watched: bool) -> Service:
     events = ("--events",) if watched else ()
     arguments = ("workers", *stages, "--concurrency", str(processes), *events)
-    return Service(name, arguments, niceness=WORKER_NICENESS, grace_s=WORKER_GRACE_S)
+    return Service(name, arguments, niceness=WORKER_NICENESS, grace_s=WORKER_GRACE_S, environment=FEW_HEAPS)
 
 
 def flower(port: int, password: str) -> Service:
