@@ -99,8 +99,7 @@ def no_object_missing(evidence: Evidence) -> Verdict:
 
 
 def nobody_waits_too_long(evidence: Evidence) -> Verdict:
-    age = "extract(epoch FROM coalesce(finished_at, now()) - created_at)"
-    rows = evidence.lab.execute(f"SELECT job_id::text, stage, shard, {age}::float FROM stage_runs")
+    rows = evidence.lab.execute("SELECT job_id::text, stage, shard, age_s FROM ages")
     return _verdict(
         f"no run is older than {evidence.bound_s:.0f} s", rows, [f"{row}" for row in rows if row[3] > evidence.bound_s]
     )

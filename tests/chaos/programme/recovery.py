@@ -14,6 +14,23 @@ CREATE TRIGGER note_claim AFTER UPDATE ON stage_runs
     FOR EACH ROW WHEN (new.status = 'running' AND old.status = 'queued') EXECUTE FUNCTION note_claim();
 CREATE TABLE kills (what text, token text, at timestamptz);
 """
+# How long runs were open. One that had used up its attempts and is asked for again begins another life: nobody worked
+# on it between the two, and nobody was to.
+AGES = """
+CREATE TABLE lives (run_id uuid, job_id uuid, stage text, shard int, began timestamptz, ended timestamptz,
+    opened timestamptz);
+CREATE FUNCTION note_life() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN INSERT INTO lives VALUES (old.id, old.job_id, old.stage, old.shard,
+    coalesce((SELECT max(opened) FROM lives WHERE run_id = old.id), old.created_at), old.finished_at,
+    clock_timestamp()); RETURN NULL; END $$;
+CREATE TRIGGER note_life AFTER UPDATE ON stage_runs
+    FOR EACH ROW WHEN (old.finished_at IS NOT NULL AND new.status = 'queued') EXECUTE FUNCTION note_life();
+CREATE VIEW ages AS
+SELECT job_id, stage, shard, extract(epoch FROM ended - began)::float AS age_s FROM lives
+UNION ALL
+SELECT job_id, stage, shard, extract(epoch FROM coalesce(finished_at, now())
+    - coalesce((SELECT max(opened) FROM lives WHERE run_id = id), created_at))::float FROM stage_runs;
+"""
 # From the kill to the next claim of the same run; a run whose commit had gone through already has no next claim.
 RECOVERIES = """
 SELECT kills.what, extract(epoch FROM min(again.at) - kills.at)::float
@@ -30,6 +47,7 @@ class Recovery:
 
     def __post_init__(self) -> None:
         self.lab.execute(CLAIMS)
+        self.lab.execute(AGES)
 
     def note(self, what: str, tokens: list[str]) -> None:
         """Just before the blow."""

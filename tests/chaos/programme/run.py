@@ -209,7 +209,7 @@ def _record(
 _FIGURES = """
 SELECT (SELECT count(*) FROM jobs), (SELECT count(*) FROM stage_runs), (SELECT count(*) FROM effects),
     (SELECT count(*) FROM claims) - (SELECT count(DISTINCT run_id) FROM claims),
-    (SELECT max(extract(epoch FROM finished_at - created_at)) FROM stage_runs)
+    (SELECT max(age_s) FROM ages)
 """
 
 
