@@ -32,7 +32,9 @@ pytestmark = pytest.mark.integration
 SPEECH = (Span(0.5, 4.0),)
 SAID = transcription("Good morning.", [("Good", 0.3, 0.6), ("morning", 0.6, 1.2)])
 DEAR = Prices([Price("openai-compatible", "whisper-1", date(2026, 1, 1), "a test", audio_minute=6.0)])
-BRISK = Breaker(failures=3, share=0.5, window_s=60.0, first_open_s=0.4, longest_open_s=5.0)
+BRISK = Breaker(
+    failures=3, share=0.5, window_s=60.0, first_open_s=3.0, longest_open_s=5.0
+)  # long enough to be seen open on a busy machine
 
 
 @pytest.fixture

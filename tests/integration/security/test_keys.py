@@ -123,12 +123,6 @@ def test_last_use_is_written_beside_the_requests(toolbox: Toolbox, owner: OwnerI
     assert last[unused.id] is None
 
 
-def test_the_request_itself_notes_the_use(mine: Caller, toolbox: Toolbox) -> None:
-    """Nothing is written while the request waits."""
-    mine("GET", "/v1/jobs").raise_for_status()
-    assert mine("GET", "/v1/keys").json()["keys"][0]["last_used_at"] is None
-
-
 def test_keys_are_their_owners_alone(toolbox: Toolbox, owner: OwnerId) -> None:
     """Another owner can neither rotate nor revoke one; the operator can."""
     key, stranger = toolbox.ledger.create_key(owner, "mine").key, toolbox.ledger.create_owner("stranger")
