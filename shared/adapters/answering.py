@@ -1,8 +1,11 @@
-"""What both language model adapters share: trying again within one call, and what an answer may not be."""
+"""What both language model adapters share: a question's way, trying again within one call, what an answer may be."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from pydantic import SecretStr
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
@@ -16,9 +19,10 @@ from shared.domain.errors import (
     SetupError,
 )
 from shared.domain.tokens import estimate_tokens
+from shared.domain.transcript import Provenance
 from shared.guard.prices import MILLION, Prices
 from shared.ports.language import Answer, Capabilities, Question, Usage
-from shared.ports.provider import ProviderCall, Units
+from shared.ports.provider import Gate, OpenGate, ProviderCall, Units
 from shared.settings import Settings
 
 LONGEST_ANSWER = 400_000  # characters; the longest that is asked for has about 50,000
@@ -57,6 +61,51 @@ class Patience:
         if error.details.get("timed_out"):
             return False
         return (_asked_s(error) or 0.0) <= self.longest_wait_s
+
+
+class AskedModel(ABC):
+    """Port `LanguageModel`, but for what a vendor's SDK is asked and what its reply means."""
+
+    def __init__(self, settings: Settings, gate: Gate | None = None, patience: Patience | None = None) -> None:
+        self._settings = settings
+        self._gate = gate or OpenGate()
+        self._patience = patience or Patience()
+
+    @property
+    @abstractmethod
+    def provenance(self) -> Provenance: ...
+
+    @cached_property
+    def capabilities(self) -> Capabilities:
+        return capabilities_of(self._settings, self.provenance.provider)
+
+    def ask(self, question: Question) -> Answer:
+        return self._patience.ask(self._ask_through_gate, question)
+
+    def _ask_through_gate(self, question: Question) -> Answer:
+        """Each try is a request, so each goes through the gate."""
+        _, own = self._client, self.provenance  # what is not set up is said before anything is reserved
+        with self._gate.call(own.provider, own.model, expected(question)) as call:
+            reply = self._ask_once(question)
+            usage = self._usage(reply)
+            used(call, usage)
+            return self._answer(reply, usage)
+
+    @property
+    @abstractmethod
+    def _client(self) -> Any:
+        """The SDK's. Raises SetupError."""
+
+    @abstractmethod
+    def _ask_once(self, question: Question) -> Any:
+        """The SDK's reply. Raises ProviderError."""
+
+    @abstractmethod
+    def _usage(self, reply: Any) -> Usage: ...
+
+    @abstractmethod
+    def _answer(self, reply: Any, usage: Usage) -> Answer:
+        """Raises AnswerUnusable."""
 
 
 def _asked_s(error: BaseException | None) -> float | None:

@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 
 from shared.adapters import answering
-from shared.adapters.answering import Patience, checked, spent
+from shared.adapters.answering import AskedModel, checked, spent
 from shared.domain.errors import (
     AnswerInvalid,
     AnswerTruncated,
@@ -19,9 +19,7 @@ from shared.domain.errors import (
     SetupError,
 )
 from shared.domain.transcript import Provenance
-from shared.ports.language import Answer, Capabilities, Question, Usage
-from shared.ports.provider import Gate, OpenGate
-from shared.settings import Settings
+from shared.ports.language import Answer, Question, Usage
 
 OPENAI, COMPATIBLE = "openai", "openai-compatible"  # as limits and prices know them; the other is one's own
 OPENAI_URL = "https://api.openai.com/v1"  # said, so that a transcriber's OPENAI_BASE_URL is not taken for ours
@@ -31,13 +29,8 @@ FILTERED = "content_filter"
 NO_KEY_NEEDED = "none"  # the SDK wants one; a local server does not read it
 
 
-class ChatModel:
+class ChatModel(AskedModel):
     """Port `LanguageModel`."""
-
-    def __init__(self, settings: Settings, gate: Gate | None = None, patience: Patience | None = None) -> None:
-        self._settings = settings
-        self._gate = gate or OpenGate()
-        self._patience = patience or Patience()
 
     @cached_property
     def provenance(self) -> Provenance:
@@ -47,22 +40,6 @@ class ChatModel:
             version=version("openai"),
             parameters=answering.parameters_of(self._settings),
         )
-
-    @cached_property
-    def capabilities(self) -> Capabilities:
-        return answering.capabilities_of(self._settings, self.provenance.provider)
-
-    def ask(self, question: Question) -> Answer:
-        return self._patience.ask(self._ask_through_gate, question)
-
-    def _ask_through_gate(self, question: Question) -> Answer:
-        """Each try is a request, so each goes through the gate."""
-        _, own = self._client, self.provenance  # what is not set up is said before anything is reserved
-        with self._gate.call(own.provider, own.model, answering.expected(question)) as call:
-            reply = self._ask_once(question)
-            usage = _usage(reply)
-            answering.used(call, usage)
-            return _answer(reply, usage)
 
     def _ask_once(self, question: Question) -> Any:
         import openai
@@ -108,6 +85,12 @@ class ChatModel:
             max_retries=0,
             timeout=settings.language_model_timeout_s,
         )
+
+    def _usage(self, reply: Any) -> Usage:
+        return _usage(reply)
+
+    def _answer(self, reply: Any, usage: Usage) -> Answer:
+        return _answer(reply, usage)
 
 
 def _refusal(error: Any) -> ProviderError:

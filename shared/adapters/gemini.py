@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 
 from shared.adapters import answering
-from shared.adapters.answering import Patience, checked, spent
+from shared.adapters.answering import AskedModel, checked, spent
 from shared.domain.errors import (
     AnswerInvalid,
     AnswerTruncated,
@@ -18,9 +18,7 @@ from shared.domain.errors import (
     SetupError,
 )
 from shared.domain.transcript import Provenance
-from shared.ports.language import Answer, Capabilities, Question, Usage
-from shared.ports.provider import Gate, OpenGate
-from shared.settings import Settings
+from shared.ports.language import Answer, Question, Usage
 
 PROVIDER = "Gemini"
 # Why a candidate ended, beside STOP and MAX_TOKENS: a filter's words, and those of the model itself.
@@ -28,13 +26,8 @@ FILTERED = ("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "
 ENDED_WELL = ("STOP", "FINISH_REASON_UNSPECIFIED")
 
 
-class GeminiModel:
+class GeminiModel(AskedModel):
     """Port `LanguageModel`."""
-
-    def __init__(self, settings: Settings, gate: Gate | None = None, patience: Patience | None = None) -> None:
-        self._settings = settings
-        self._gate = gate or OpenGate()
-        self._patience = patience or Patience()
 
     @cached_property
     def provenance(self) -> Provenance:
@@ -44,22 +37,6 @@ class GeminiModel:
             version=version("google-genai"),
             parameters=answering.parameters_of(self._settings),
         )
-
-    @cached_property
-    def capabilities(self) -> Capabilities:
-        return answering.capabilities_of(self._settings, self.provenance.provider)
-
-    def ask(self, question: Question) -> Answer:
-        return self._patience.ask(self._ask_through_gate, question)
-
-    def _ask_through_gate(self, question: Question) -> Answer:
-        """Each try is a request, so each goes through the gate."""
-        _, own = self._client, self.provenance  # what is not set up is said before anything is reserved
-        with self._gate.call(own.provider, own.model, answering.expected(question)) as call:
-            reply = self._ask_once(question)
-            usage = _usage(reply)
-            answering.used(call, usage)
-            return _answer(reply, usage)
 
     def _ask_once(self, question: Question) -> Any:
         from google.genai import errors
@@ -107,6 +84,12 @@ class GeminiModel:
             retry_options=types.HttpRetryOptions(attempts=1),
         )
         return genai.Client(api_key=key, vertexai=False, http_options=options)
+
+    def _usage(self, reply: Any) -> Usage:
+        return _usage(reply)
+
+    def _answer(self, reply: Any, usage: Usage) -> Answer:
+        return _answer(reply, usage)
 
 
 def _refusal(error: Any) -> ProviderError:
